@@ -1,0 +1,80 @@
+// `langgraph`: LangGraph's own servers, whose cancel answers with nothing: the state must be read.
+// Source: LangChain's published agent-server spec; `langgraphjs dev` 1.5.1 run in test/e2e/langgraph.
+// Not verified live: the hosted service's reply for a terminal run.
+import * as z from "zod";
+import { normaliseRun } from "../runs/normalise.ts";
+import type { Run } from "../runs/run.ts";
+import { member, text } from "./reading.ts";
+import type { Reply, RunContext, Upstream } from "./upstream.ts";
+
+/** Statuses whose counterpart does not depend on anything else. */
+const STATUS: Readonly<Record<string, string>> = {
+  pending: "queued",
+  running: "in_progress",
+  success: "completed",
+  error: "failed",
+  timeout: "expired",
+};
+
+/** The docs say that a terminal run is an error, and not which; the state tells. */
+const REFUSALS: readonly number[] = [400, 409, 422];
+
+export const langgraph: Upstream = {
+  kind: "langgraph",
+  options: { action: z.enum(["interrupt"]).default("interrupt") },
+  credential: { header: "x-api-key", prefix: "" },
+  headers: {},
+  // `interrupted` is also the word for a run that waits for a human.
+  forgetsCancel: true,
+  deadlineMs: 10_000,
+
+  // No `wait`: the JS server reads `wait=0` and `wait=false` as true and blocks until the run ends.
+  cancel: ({ threadId, runId }, { action = "interrupt" }) => ({
+    method: "POST",
+    path: ["threads", threadId, "runs", runId, "cancel"],
+    query: { action },
+  }),
+  read: ({ threadId, runId }) => ({ method: "GET", path: ["threads", threadId, "runs", runId] }),
+
+  isStateRefusal: (reply) => REFUSALS.includes(reply.status) && !isNoUuid(reply),
+  // `404 Not Found` is the server's word for an unknown route: a wrong base URL, not a wrong run.
+  isUnknownRun: (reply) =>
+    (reply.status === 404 && reply.text !== "404 Not Found") || isNoUuid(reply),
+  isRetired: () => false,
+
+  toRun,
+  metadata: (body) => member(body, "metadata"),
+};
+
+/** An id that is no UUID is refused before it is looked up: 422 in Python, 400 in JS. */
+function isNoUuid(reply: Reply): boolean {
+  return (reply.status === 422 || reply.status === 400) && /uuid/i.test(reply.text);
+}
+
+function toRun(body: unknown, context: RunContext): Run {
+  const get = (name: string): unknown => member(body, name);
+  const status = statusOf(text(get("status")), get("cancel_reason"), context);
+  const ended = get("updated_at");
+  return normaliseRun(
+    {
+      id: get("run_id"),
+      thread_id: get("thread_id"),
+      assistant_id: get("assistant_id"),
+      created_at: get("created_at"),
+      status,
+      cancelled_at: status === "cancelled" ? (context.cancelledAt ?? ended) : null,
+      failed_at: status === "failed" ? ended : null,
+      completed_at: status === "completed" ? ended : null,
+      last_error: status === "failed" ? { code: "server_error", message: "The run failed." } : null,
+      metadata: get("metadata"),
+    },
+    context,
+  );
+}
+
+/** `interrupted` is a cancelled run if somebody cancelled it, otherwise one that waits for a human. */
+function statusOf(status: string | undefined, reason: unknown, context: RunContext): string {
+  if (status !== "interrupted") return STATUS[status ?? "running"] ?? "in_progress";
+  const cancelled = context.cancelledAt !== null || (reason !== null && reason !== undefined);
+  return cancelled ? "cancelled" : "requires_action";
+}

@@ -1,0 +1,140 @@
+// `openai-responses`: background responses of the OpenAI Responses API and of servers that speak it.
+// Source: OpenAI's published spec and its Azure contract tests. Not verified live: the text for an
+// incomplete response, and whether a cancel clears the output.
+
+import { Refusal } from "../failure.ts";
+import { normaliseRun } from "../runs/normalise.ts";
+import type { Run } from "../runs/run.ts";
+import { errorMessage, member, text } from "./reading.ts";
+import type { RunContext, Upstream } from "./upstream.ts";
+
+/** `Cannot cancel a completed response.` and its kin; the text does not name the state reliably. */
+const STATE_REFUSAL = /^(Cannot cancel |Responses can only be cancelled )/;
+
+export const openaiResponses: Upstream = {
+  kind: "openai-responses",
+  options: {},
+  credential: { header: "authorization", prefix: "Bearer " },
+  headers: {},
+  // There is no `cancelled_at`, and `completed_at` is set only on completion.
+  forgetsCancel: true,
+  deadlineMs: 15_000,
+
+  // There is no thread in the path: the id alone names the response.
+  cancel: ({ runId }) => ({ method: "POST", path: ["responses", runId, "cancel"] }),
+  read: ({ runId }) => ({ method: "GET", path: ["responses", runId] }),
+
+  isStateRefusal: ({ status, body }) =>
+    (status === 400 || status === 409) && STATE_REFUSAL.test(errorMessage(body)),
+  isUnknownRun: ({ status }) => status === 404,
+  isRetired: () => false,
+
+  toRun,
+  metadata: (body) => member(body, "metadata"),
+};
+
+/** A Response in the words of a Run. What has no counterpart is left to the fills of `normaliseRun`. */
+function toRun(body: unknown, context: RunContext): Run {
+  const get = (name: string): unknown => member(body, name);
+  const status = text(get("status")) ?? "in_progress";
+  assertThread(body, context);
+  return normaliseRun(
+    {
+      id: get("id"),
+      created_at: get("created_at"),
+      thread_id: context.threadId,
+      assistant_id:
+        text(member(get("metadata"), "assistant_id")) ?? text(member(get("prompt"), "id")),
+      status,
+      last_error: lastError(get("error")),
+      cancelled_at: get("completed_at") ?? context.cancelledAt,
+      completed_at: status === "completed" ? get("completed_at") : null,
+      incomplete_details: incompleteDetails(get("incomplete_details")),
+      model: get("model"),
+      instructions: instructions(get("instructions")),
+      tools: tools(get("tools")),
+      metadata: get("metadata"),
+      usage: get("usage"),
+      temperature: get("temperature"),
+      top_p: get("top_p"),
+      max_completion_tokens: get("max_output_tokens"),
+      tool_choice: toolChoice(get("tool_choice")),
+      parallel_tool_calls: get("parallel_tool_calls"),
+      response_format: responseFormat(member(get("text"), "format")),
+    },
+    context,
+  );
+}
+
+/** A response belongs to the thread that its conversation or its metadata names; many name none. */
+function assertThread(body: unknown, { threadId }: RunContext): void {
+  const named =
+    text(member(member(body, "conversation"), "id")) ??
+    text(member(member(body, "metadata"), "thread_id"));
+  if (named !== undefined && named !== threadId) {
+    throw new Refusal("run_not_found", { detail: "the response is of another thread" });
+  }
+}
+
+/** Twenty codes there, three here: an unknown one becomes `server_error` in `normaliseRun`. */
+function lastError(error: unknown): unknown {
+  return error === null || error === undefined
+    ? null
+    : { code: member(error, "code"), message: member(error, "message") };
+}
+
+function incompleteDetails(details: unknown): unknown {
+  const reason = text(member(details, "reason"));
+  if (reason === undefined) return null;
+  return reason === "max_output_tokens" ? { reason: "max_completion_tokens" } : {};
+}
+
+/** A string, or a list of input items of which only the texts are instructions. */
+function instructions(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (!Array.isArray(value)) return "";
+  const texts = value.flatMap((item) => {
+    const content = member(item, "content");
+    const parts: unknown[] = Array.isArray(content) ? content : [content];
+    return parts.map((part) => text(part) ?? text(member(part, "text")) ?? "");
+  });
+  return texts.filter((part) => part !== "").join("\n");
+}
+
+function tools(value: unknown): unknown[] {
+  if (!Array.isArray(value)) return [];
+  return value.map((tool: unknown) => {
+    const type = member(tool, "type");
+    if (type === "file_search" || type === "code_interpreter") return { type };
+    if (type !== "function") return null;
+    return {
+      type,
+      function: {
+        name: member(tool, "name"),
+        description: member(tool, "description"),
+        parameters: member(tool, "parameters"),
+        strict: member(tool, "strict"),
+      },
+    };
+  });
+}
+
+function toolChoice(value: unknown): unknown {
+  if (member(value, "type") !== "function") return value;
+  return { type: "function", function: { name: member(value, "name") } };
+}
+
+function responseFormat(format: unknown): unknown {
+  const type = member(format, "type");
+  if (type === "json_object") return { type };
+  if (type !== "json_schema") return "auto";
+  return {
+    type,
+    json_schema: {
+      name: member(format, "name"),
+      description: member(format, "description"),
+      schema: member(format, "schema"),
+      strict: member(format, "strict"),
+    },
+  };
+}

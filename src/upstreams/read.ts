@@ -1,0 +1,97 @@
+// Reads one run: the proof of ownership before a cancel, the truth after it. Sends nothing but GETs.
+import { Refusal } from "../failure.ts";
+import { isTerminal, type Run } from "../runs/run.ts";
+import { type Connection, call, type UpstreamReply } from "./call.ts";
+import type { Target } from "./upstream.ts";
+
+const READ_TIMEOUT_MS = 4_000;
+
+export interface UpstreamTools {
+  readonly fetch: typeof fetch;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
+  /** When the ledger remembers a cancel of the run, in Unix seconds. Asked only where needed. */
+  readonly recall: (target: Target) => Promise<number | null>;
+  readonly traceparent: string | undefined;
+}
+
+/** A run as it was read, with the pairs its creator attached. */
+export interface ReadRun {
+  readonly run: Run;
+  readonly metadata: unknown;
+}
+
+/**
+ * The run as it stands, for a caller who did not just cancel it. Throws `Refusal`: `run_not_found`
+ * when the upstream does not know it, otherwise what kept it from being read.
+ */
+export async function readRun(
+  tools: UpstreamTools,
+  connection: Connection,
+  target: Target,
+): Promise<ReadRun> {
+  const recalled = connection.adapter.forgetsCancel ? tools.recall(target) : null;
+  const [cancelledAt, reply] = await Promise.all([recalled, requestRun(tools, connection, target)]);
+  const read = interpret(connection, reply, target, cancelledAt);
+  const winding = cancelledAt !== null && !isTerminal(read.run.status);
+  return winding ? { ...read, run: { ...read.run, status: "cancelling" } } : read;
+}
+
+export interface ReadOptions {
+  /** When this cancel was sent, in Unix seconds; null when the run's state refused it. */
+  readonly cancelledAt: number | null;
+  readonly deadline?: AbortSignal;
+}
+
+/** The run as it stands, with what this very request knows of a cancel. Throws as `readRun`. */
+export async function fetchRun(
+  tools: UpstreamTools,
+  connection: Connection,
+  target: Target,
+  { cancelledAt, deadline }: ReadOptions,
+): Promise<ReadRun> {
+  const reply = await requestRun(tools, connection, target, deadline);
+  return interpret(connection, reply, target, cancelledAt);
+}
+
+function requestRun(
+  tools: UpstreamTools,
+  connection: Connection,
+  target: Target,
+  deadline?: AbortSignal,
+): Promise<UpstreamReply> {
+  const { adapter, options } = connection;
+  const own = AbortSignal.timeout(READ_TIMEOUT_MS);
+  const signal = deadline === undefined ? own : AbortSignal.any([deadline, own]);
+  return call(tools.fetch, connection, adapter.read(target, options), signal, tools.traceparent);
+}
+
+function interpret(
+  connection: Connection,
+  reply: UpstreamReply,
+  target: Target,
+  cancelledAt: number | null,
+): ReadRun {
+  const { adapter } = connection;
+  if (reply.status >= 300) throw refusalFor(connection, reply);
+  return {
+    run: adapter.toRun(reply.body, { ...target, cancelledAt }),
+    metadata: adapter.metadata(reply.body),
+  };
+}
+
+/** What a reply that is no success means to the caller. None of its text goes any further. */
+export function refusalFor({ adapter }: Connection, reply: UpstreamReply): Refusal {
+  const detail = `the upstream answered ${reply.status}`;
+  if (adapter.isRetired(reply)) return new Refusal("upstream_retired", { detail });
+  if (adapter.isUnknownRun(reply)) return new Refusal("run_not_found", { detail });
+  if (reply.status === 401 || reply.status === 403) {
+    return new Refusal("upstream_rejected_credentials", { detail });
+  }
+  if (reply.status === 429) {
+    const { retryAfterSeconds = 1 } = reply;
+    return new Refusal("upstream_rate_limited", { detail, retryAfterSeconds });
+  }
+  return new Refusal("upstream_error", { detail });
+}
