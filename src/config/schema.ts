@@ -1,0 +1,183 @@
+// The config document: one zod schema that the Worker, the linter and the editors' JSON Schema share.
+// Checks shape and cross-references; reads nothing and resolves no secret.
+import * as z from "zod";
+import { REDACTABLE } from "../runs/normalise.ts";
+import { UPSTREAMS } from "../upstreams/index.ts";
+
+/** Also a KV key part and a Durable Object name, so it is narrow and compared byte by byte. */
+export const TENANT_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+const TenantId = z
+  .string()
+  .regex(TENANT_ID, "a tenant id is 1-63 of a-z, 0-9, '_' and '-', and starts with neither sign");
+
+/** Secrets of the gateway itself. A tenant that could name one would have it sent upstream. */
+export const OWN_SECRETS = ["AUDIT_SIGNING_KEY", "AUDIT_SUBJECT_KEY"] as const;
+
+const SecretName = z
+  .string()
+  .regex(/^[A-Z][A-Z0-9_]{0,63}$/, "a secret's name is upper case, such as OPENAI_KEY_ACME")
+  .refine((name) => !(OWN_SECRETS as readonly string[]).includes(name), {
+    error: "this secret is the gateway's own and must not be sent to an upstream",
+  });
+
+const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
+
+/** True for the plain-http addresses that only a gateway on one's own machine accepts. */
+export function isLoopbackHttp(address: string): boolean {
+  const url = URL.parse(address);
+  return url?.protocol === "http:" && LOOPBACK.has(url.hostname);
+}
+
+function isPlainUrl(address: string): boolean {
+  const url = URL.parse(address);
+  if (url === null || url.username !== "" || url.password !== "" || url.hash !== "") return false;
+  if (address.includes("?")) return false;
+  return url.protocol === "https:" || isLoopbackHttp(address);
+}
+
+const Address = z
+  .string()
+  .max(512)
+  .refine(isPlainUrl, { error: "must be an https URL without user, query or fragment" });
+
+const Origin = z.string().refine((origin) => URL.parse(origin)?.origin === origin, {
+  error: "must be an exact origin such as https://app.example.com: no path, no wildcard",
+});
+
+const Jwk = z.looseObject({ kty: z.enum(["RSA", "EC", "OKP"]) });
+
+const IssuerTenant = z.union([
+  z.strictObject({
+    claim: z.string().min(1).max(128),
+    allow: z.array(TenantId).min(1),
+  }),
+  z.strictObject({ fixed: TenantId }),
+]);
+
+export const Issuer = z
+  .strictObject({
+    issuer: z.string().min(1).max(512),
+    jwks_uri: Address.optional(),
+    jwks: z.strictObject({ keys: z.array(Jwk).min(1).max(64) }).optional(),
+    audiences: z.array(z.string().min(1).max(512)).min(1),
+    algorithms: z
+      .array(z.enum(["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"]))
+      .min(1)
+      .default(["RS256"]),
+    types: z.array(z.string().min(1).max(64)).min(1).default(["at+jwt", "JWT"]),
+    tenant: IssuerTenant,
+    scopes_claim: z.string().min(1).max(128).default("scope"),
+  })
+  .refine((issuer) => (issuer.jwks_uri === undefined) !== (issuer.jwks === undefined), {
+    error: "give exactly one of jwks_uri and jwks",
+  });
+export type Issuer = z.infer<typeof Issuer>;
+
+/** One entry per registered adapter: its `kind`, a base URL and the options that the adapter states. */
+function upstreamEntry() {
+  const [first, ...others] = UPSTREAMS.map((adapter) =>
+    z.strictObject({ kind: z.literal(adapter.kind), base_url: Address, ...adapter.options }),
+  );
+  if (first === undefined) throw new Error("no upstream adapter is registered");
+  return z.discriminatedUnion("kind", [first, ...others]);
+}
+export const UpstreamEntry = upstreamEntry();
+export type UpstreamEntry = z.infer<typeof UpstreamEntry>;
+
+const Ownership = z.discriminatedUnion("source", [
+  z.strictObject({ source: z.literal("grant") }),
+  z.strictObject({
+    source: z.literal("metadata"),
+    tenant_key: z.string().min(1).max(64),
+    subject_key: z.string().min(1).max(64),
+  }),
+  z.strictObject({ source: z.literal("credential") }),
+]);
+export type Ownership = z.infer<typeof Ownership>;
+
+export const Rule = z.strictObject({
+  id: z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, "a rule's id is 1-64 letters, digits, '_.-'"),
+  scopes: z.array(z.string().min(1).max(128)).min(1),
+  runs: z.enum(["own", "tenant"]),
+  reason_required: z.boolean().default(false),
+});
+export type Rule = z.infer<typeof Rule>;
+
+const Audit = z.strictObject({
+  on_failure: z.enum(["refuse", "proceed"]).default("refuse"),
+  retention_days: z.int().min(1).max(3650).default(400),
+  subject: z.enum(["clear", "hmac"]).default("clear"),
+});
+
+const uniqueIds = (rules: readonly Rule[]): boolean =>
+  new Set(rules.map((rule) => rule.id)).size === rules.length;
+
+export const TenantEntry = z.strictObject({
+  enabled: z.boolean().default(true),
+  upstream: z.string().min(1).max(64),
+  credential: z.strictObject({ secret: SecretName }),
+  ownership: Ownership,
+  rules: z.array(Rule).min(1).refine(uniqueIds, { error: "two rules share an id" }),
+  assistants: z.array(z.string().min(1).max(128)).min(1).optional(),
+  origins: z.array(Origin).default([]),
+  rate: z.enum(["standard", "strict"]).optional(),
+  on_terminal: z.enum(["run", "error"]).default("run"),
+  redact: z.array(z.enum(REDACTABLE)).default([]),
+  audit: Audit.prefault({}),
+});
+export type TenantEntry = z.infer<typeof TenantEntry>;
+
+const Issuers = z
+  .array(Issuer)
+  .min(1)
+  .refine((issuers) => new Set(issuers.map((entry) => entry.issuer)).size === issuers.length, {
+    error: "two entries have the same issuer",
+  });
+const Upstreams = z.record(z.string().regex(/^[A-Za-z0-9_-]{1,64}$/), UpstreamEntry);
+
+/** The whole document, as the platform team keeps it under version control. */
+export const ConfigDocument = z
+  .strictObject({
+    $schema: z.string().optional(),
+    issuers: Issuers,
+    upstreams: Upstreams,
+    tenants: z.record(TenantId, TenantEntry),
+  })
+  .superRefine((document, context) => {
+    for (const [id, tenant] of Object.entries(document.tenants)) {
+      if (!Object.hasOwn(document.upstreams, tenant.upstream)) {
+        context.addIssue({
+          code: "custom",
+          path: ["tenants", id, "upstream"],
+          message: `there is no upstream named '${tenant.upstream}'`,
+        });
+      }
+    }
+  });
+export type ConfigDocument = z.infer<typeof ConfigDocument>;
+
+/** What every request needs: one small KV value, however many tenants there are. */
+export const BaseDocument = z.strictObject({
+  issuers: Issuers,
+  upstreams: Upstreams,
+  /** Every tenant's origins: a preflight carries no token, so no tenant. */
+  origins: z.array(Origin),
+});
+export type BaseDocument = z.infer<typeof BaseDocument>;
+
+export function baseOf(document: ConfigDocument): BaseDocument {
+  const origins = new Set(Object.values(document.tenants).flatMap((tenant) => tenant.origins));
+  return {
+    issuers: document.issuers,
+    upstreams: document.upstreams,
+    origins: [...origins].sort(),
+  };
+}
+
+/** The first problem in one line: where it is, and what it is. */
+export function describeProblem(error: z.ZodError): string {
+  const issue = error.issues[0];
+  if (issue === undefined) return "not valid";
+  const where = issue.path.map(String).join(".");
+  return where === "" ? issue.message : `${where}: ${issue.message}`;
+}

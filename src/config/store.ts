@@ -1,0 +1,93 @@
+// The config as a request sees it: read from KV, checked, secrets resolved, kept in memory by age.
+// Never default-open: what cannot be read or does not pass the schema is `config_invalid`.
+import QuickLRU from "quick-lru";
+import { Refusal } from "../failure.ts";
+import type { Log } from "../log.ts";
+import { BASE_KEY, tenantKey } from "./keys.ts";
+import { type Base, type Loaded, loadBase, loadTenant, type Tenant } from "./load.ts";
+
+/** How long a value is used before it is read again: with KV's own cache, a kill switch is everywhere within 90 s. */
+const FRESH_MS = 30_000;
+/** The least that KV accepts as `cacheTtl`. */
+const KV_CACHE_SECONDS = 30;
+/** How long a good value outlives a KV that cannot be read. */
+const LAST_GOOD_MS = 15 * 60_000;
+/** A KV that does not answer counts as one that cannot be read. */
+const READ_TIMEOUT_MS = 2_000;
+/** Bounds the memory of an isolate that serves many tenants. */
+const TENANTS_KEPT = 2_000;
+
+export interface ConfigStore {
+  /** Issuers, upstreams and origins. Throws `config_invalid`. */
+  base(): Promise<Base>;
+  /** One tenant, or null when there is none of that id. Throws `config_invalid`. */
+  tenant(id: string): Promise<Tenant | null>;
+}
+
+export interface ConfigSource {
+  readonly kv: Pick<KVNamespace, "get">;
+  readonly now: () => number;
+  readonly log: Log;
+  /** The Worker's secret of that name. */
+  readonly secret: (name: string) => string | undefined;
+  /** Only a gateway on one's own machine accepts http: on loopback. */
+  readonly allowLoopbackHttp: boolean;
+}
+
+interface Entry<T> {
+  readonly loaded: Loaded<T>;
+  readonly readAt: number;
+}
+
+export function createConfigStore(source: ConfigSource): ConfigStore {
+  const bases = new QuickLRU<string, Entry<Base>>({ maxSize: 1 });
+  const tenants = new QuickLRU<string, Entry<Tenant | null>>({ maxSize: TENANTS_KEPT });
+
+  async function read<T>(
+    cache: QuickLRU<string, Entry<T>>,
+    key: string,
+    parse: (text: string | null) => Loaded<T>,
+  ): Promise<T> {
+    const kept = cache.get(key);
+    if (kept !== undefined && source.now() - kept.readAt < FRESH_MS) return unwrap(kept.loaded);
+    const text = await readText(source.kv, key).catch((error: unknown) => {
+      source.log("error", "config_unreadable", { key, detail: String(error) });
+      return undefined;
+    });
+    if (text === undefined) {
+      if (kept !== undefined && source.now() - kept.readAt < LAST_GOOD_MS) {
+        return unwrap(kept.loaded);
+      }
+      throw new Refusal("config_invalid", { detail: `${key} cannot be read` });
+    }
+    const loaded = parse(text);
+    if ("problem" in loaded) {
+      source.log("error", "config_invalid", { key, detail: loaded.problem });
+    }
+    cache.set(key, { loaded, readAt: source.now() });
+    return unwrap(loaded);
+  }
+
+  const base = (): Promise<Base> => read(bases, BASE_KEY, (text) => loadBase(source, text));
+
+  return {
+    base,
+    tenant: async (id) => {
+      const { upstreams } = await base();
+      return read(tenants, tenantKey(id), (text) => loadTenant(source, id, upstreams, text));
+    },
+  };
+}
+
+/** A value that is no good is remembered as such: it is not parsed again for every request. */
+function unwrap<T>(loaded: Loaded<T>): T {
+  if ("problem" in loaded) throw new Refusal("config_invalid", { detail: loaded.problem });
+  return loaded.value;
+}
+
+async function readText(kv: Pick<KVNamespace, "get">, key: string): Promise<string | null> {
+  const late = new Promise<never>((_, reject) => {
+    setTimeout(() => reject(new Error("timed out")), READ_TIMEOUT_MS);
+  });
+  return await Promise.race([kv.get(key, { type: "text", cacheTtl: KV_CACHE_SECONDS }), late]);
+}
