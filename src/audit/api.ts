@@ -1,0 +1,198 @@
+// Reading the audit log: one tenant's own events, newest first, with those the ledger has not
+// published yet merged in. There is no tenant parameter anywhere: the caller's token is it.
+import * as z from "zod";
+import { Refusal } from "../failure.ts";
+import type { Log } from "../log.ts";
+import { type AuditEvent, timeOf } from "./event.ts";
+import type { LedgerRpc } from "./ledger.ts";
+import {
+  type AuditKv,
+  dayBefore,
+  dayOf,
+  eventKey,
+  listDay,
+  positionOf,
+  readEvent,
+  readEvents,
+} from "./log.ts";
+
+export const MAX_PAGE = 200;
+/** Days that one page looks at: an empty day costs a list, so a page is bounded. */
+const DAYS_PER_PAGE = 31;
+const EXPORT_PAGE = 500;
+
+export interface ReadTools {
+  readonly kv: AuditKv;
+  readonly ledger: (tenant: string) => LedgerRpc;
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+/** Where reading goes on. It names no tenant: moved, it moves only within the caller's own log. */
+const Place = z.strictObject({
+  day: z.iso.date(),
+  /** KV's own cursor within the day; null at its beginning. */
+  kv: z.string().max(1_024).nullable(),
+  /** The position of the last event that was read in the day. */
+  after: z.string().max(64).nullable(),
+});
+type Place = z.infer<typeof Place>;
+
+interface Page {
+  readonly events: readonly AuditEvent[];
+  /** Null at the end of the log. */
+  readonly next: Place | null;
+}
+
+export interface EventList {
+  readonly object: "list";
+  readonly data: readonly AuditEvent[];
+  readonly has_more: boolean;
+  readonly next_cursor: string | null;
+}
+
+/** One page of at most `limit` events. Throws `invalid_request` for a cursor that is none of ours. */
+export async function listEvents(
+  tools: ReadTools,
+  tenant: string,
+  limit: number,
+  cursor: string | undefined,
+): Promise<EventList> {
+  const { events, next } = await readPage(tools, tenant, limit, placeOf(tools, cursor));
+  return {
+    object: "list",
+    data: events,
+    has_more: next !== null,
+    next_cursor: next === null ? null : encodePlace(next),
+  };
+}
+
+/**
+ * Every stored event as NDJSON, newest first, page by page. An intent that is still open has no
+ * place in the chain and is left out. Throws as `listEvents`, before the first line.
+ */
+export async function exportEvents(
+  tools: ReadTools,
+  tenant: string,
+  cursor: string | undefined,
+): Promise<ReadableStream<Uint8Array>> {
+  let page: Page | null = await readPage(tools, tenant, EXPORT_PAGE, placeOf(tools, cursor));
+  return new ReadableStream({
+    async pull(controller) {
+      if (page === null) return controller.close();
+      const stored = page.events.filter(({ seq, signature }) => seq !== null || signature !== null);
+      const lines = stored.map((event) => `${JSON.stringify(event)}\n`).join("");
+      controller.enqueue(new TextEncoder().encode(lines));
+      page = page.next && (await readPage(tools, tenant, EXPORT_PAGE, page.next));
+    },
+  });
+}
+
+/** The event of that id, published or not; null when the tenant has none. */
+export async function findEvent(
+  tools: ReadTools,
+  tenant: string,
+  id: string,
+): Promise<AuditEvent | null> {
+  if (!z.uuidv7().safeParse(id).success) return null;
+  const stored = await readEvent(tools.kv, eventKey({ tenant, id, time: timeOf(id) }));
+  if (stored !== null) return stored;
+  const { events } = await tools.ledger(tenant).unpublished();
+  return events.find((event) => event.id === id) ?? null;
+}
+
+async function readPage(
+  tools: ReadTools,
+  tenant: string,
+  limit: number,
+  start: Place,
+): Promise<Page> {
+  const { pending, firstDay } = await unpublished(tools, tenant);
+  const events: AuditEvent[] = [];
+  let place: Place = start;
+  for (let days = 0; days < DAYS_PER_PAGE && events.length < limit; ) {
+    if (place.day < firstDay) return { events, next: null };
+    const step = await readStep(tools.kv, tenant, limit - events.length, place, pending);
+    events.push(...step.events);
+    if (step.next.day !== place.day) days += 1;
+    place = step.next;
+  }
+  return { events, next: place.day < firstDay ? null : place };
+}
+
+interface Step {
+  readonly events: readonly AuditEvent[];
+  readonly next: Place;
+}
+
+/** At most `wanted` events of one day, behind `place`. */
+async function readStep(
+  kv: AuditKv,
+  tenant: string,
+  wanted: number,
+  place: Place,
+  pending: readonly AuditEvent[],
+): Promise<Step> {
+  const { day, after } = place;
+  const page = await listDay(kv, tenant, day, wanted, place.kv);
+  const stored = await readEvents(kv, page.keys);
+  const lastStored = stored.at(-1);
+  // What is older than the end of KV's page has its turn with the next one.
+  const end = page.cursor === null || lastStored === undefined ? null : positionOf(lastStored);
+  const here = merge(
+    stored,
+    pending.filter((event) => dayOf(event.time) === day),
+  ).filter((event) => {
+    const position = positionOf(event);
+    return (after === null || position > after) && (end === null || position <= end);
+  });
+  const events = here.slice(0, wanted);
+  const last = events.at(-1);
+  const reached = last === undefined ? after : positionOf(last);
+  if (here.length > wanted) return { events, next: { day, kv: place.kv, after: reached } };
+  if (page.cursor !== null) return { events, next: { day, kv: page.cursor, after: reached } };
+  return { events, next: { day: dayBefore(day), kv: null, after: null } };
+}
+
+/** Newest first. An event that is being published is in both; it is the same one. */
+function merge(stored: readonly AuditEvent[], pending: readonly AuditEvent[]): AuditEvent[] {
+  const byPosition = new Map([...pending, ...stored].map((event) => [positionOf(event), event]));
+  return [...byPosition].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, event]) => event);
+}
+
+interface Pending {
+  readonly pending: readonly AuditEvent[];
+  readonly firstDay: string;
+}
+
+/** A ledger that is down hides what it has not published; the log in KV can be read all the same. */
+async function unpublished({ ledger, now, log }: ReadTools, tenant: string): Promise<Pending> {
+  try {
+    const { events, firstDay } = await ledger(tenant).unpublished();
+    const days = [...events.map(({ time }) => dayOf(time)), firstDay ?? today(now)].sort();
+    return { pending: events, firstDay: days[0] ?? today(now) };
+  } catch (error) {
+    log("warn", "ledger_unreachable", { tenant, detail: String(error) });
+    return { pending: [], firstDay: "0000-00-00" };
+  }
+}
+
+function today(now: () => number): string {
+  return dayOf(new Date(now()).toISOString());
+}
+
+function placeOf({ now }: ReadTools, cursor: string | undefined): Place {
+  if (cursor === undefined) return { day: today(now), kv: null, after: null };
+  try {
+    return Place.parse(JSON.parse(Buffer.from(cursor, "base64url").toString("utf8")));
+  } catch {
+    throw new Refusal("invalid_request", {
+      words: "'cursor' must be the next_cursor of an earlier page.",
+      param: "cursor",
+    });
+  }
+}
+
+function encodePlace(place: Place): string {
+  return Buffer.from(JSON.stringify(place)).toString("base64url");
+}

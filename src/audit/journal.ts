@@ -1,0 +1,207 @@
+// The audit steps of a journey: the intent before anything happens, the outcome after, the refusal.
+// Ledger first; KV directly when the ledger cannot be reached; the tenant says what if neither.
+
+import type { Tenant } from "../config/load.ts";
+import { Refusal } from "../failure.ts";
+import type { Caller } from "../identity/claims.ts";
+import type { Log } from "../log.ts";
+import type { StopResult } from "../upstreams/stop.ts";
+import type { Target } from "../upstreams/upstream.ts";
+import { VERSION } from "../version.ts";
+import { type AuditEvent, timeOf } from "./event.ts";
+import { type Handover, type Intent, type LedgerRpc, outcomeOfResult } from "./ledger.ts";
+import { type AuditKv, publish } from "./log.ts";
+import type { Signer } from "./sign.ts";
+import type { NameSubject } from "./subject.ts";
+
+/** A ledger or a KV that does not answer in this time counts as down. */
+const WRITE_TIMEOUT_MS = 1_500;
+const FINISH_ATTEMPTS = 3;
+const FINISH_PAUSE_MS = 250;
+/** What a journey may take beyond its upstream's deadline before others of the same run stop waiting. */
+const LEAD_MARGIN_MS = 2_000;
+
+export interface AuditTools {
+  readonly ledger: (tenant: string) => LedgerRpc;
+  readonly kv: AuditKv;
+  readonly signer: Signer;
+  readonly nameSubject: NameSubject;
+  readonly newId: () => string;
+  readonly sleep: (ms: number) => Promise<void>;
+  readonly log: Log;
+}
+
+/** The request as events describe it. */
+export interface RequestFacts {
+  readonly id: string;
+  readonly traceparent: string | null;
+  readonly ip: string | null;
+  readonly country: string | null;
+  readonly userAgent: string | null;
+}
+
+/** An intent that is on record, or, where the tenant chose so, one that could not be recorded. */
+export interface Entry {
+  /** The event's id; null when nothing could be written and the tenant proceeds all the same. */
+  readonly auditId: string | null;
+  /** Another cancel of the same run was under way; this is what came of it. */
+  readonly handover: Handover | null;
+  readonly event: AuditEvent;
+}
+
+/** An event with everything but what came of it. */
+export async function describe(
+  tools: AuditTools,
+  tenant: Tenant,
+  caller: Caller,
+  target: Target | null,
+  reason: string | null,
+  request: RequestFacts,
+): Promise<AuditEvent> {
+  const id = tools.newId();
+  return {
+    id,
+    seq: null,
+    prev: null,
+    hash: null,
+    time: timeOf(id),
+    type: "cancel",
+    tenant: tenant.id,
+    actor: {
+      iss: caller.issuer,
+      sub: await tools.nameSubject(tenant, caller),
+      client_id: caller.clientId,
+      jti: caller.tokenId,
+    },
+    target: {
+      upstream: target === null ? null : tenant.connection.name,
+      thread_id: target?.threadId ?? null,
+      run_id: target?.runId ?? null,
+    },
+    decision: { allowed: false, rule: null, code: null },
+    reason,
+    outcome: null,
+    request: {
+      id: request.id,
+      traceparent: request.traceparent,
+      ip: request.ip,
+      country: request.country,
+      user_agent: request.userAgent,
+    },
+    gateway: { version: VERSION },
+    intent_id: null,
+    signature: null,
+  };
+}
+
+/**
+ * Puts the intent on record, or joins it to the cancel of the same run that is under way. Throws
+ * `audit_unavailable` when nothing could be written and the tenant refuses to go on without.
+ */
+export async function begin(
+  tools: AuditTools,
+  tenant: Tenant,
+  described: AuditEvent,
+  rule: string,
+  waitMs: number,
+): Promise<Entry> {
+  const event = { ...described, decision: { allowed: true, rule, code: null } };
+  const retentionDays = tenant.audit.retention_days;
+  const leadMs = tenant.connection.adapter.deadlineMs + waitMs + LEAD_MARGIN_MS;
+  const intent: Intent = { event, retentionDays, leadMs };
+  try {
+    const ledger = tools.ledger(tenant.id);
+    const leader = await within(tools, WRITE_TIMEOUT_MS, ledger.begin(intent));
+    const handover = leader === null ? null : await ledger.join(intent, leader);
+    return { auditId: event.id, handover, event };
+  } catch (error) {
+    tools.log("error", "ledger_unreachable", { tenant: tenant.id, detail: nameOf(error) });
+  }
+  // An id of its own: the ledger may have stored the first one after all.
+  const id = tools.newId();
+  const direct = { ...event, id, time: timeOf(id) };
+  if (await writeDirect(tools, direct, retentionDays)) {
+    return { auditId: id, handover: null, event: direct };
+  }
+  if (tenant.audit.on_failure === "refuse") throw new Refusal("audit_unavailable");
+  return { auditId: null, handover: null, event: direct };
+}
+
+/** Puts the outcome on record. For after the reply: never throws. */
+export async function finish(
+  tools: AuditTools,
+  tenant: Tenant,
+  { event, handover }: Entry,
+  result: StopResult,
+): Promise<void> {
+  // The ledger closed a joined intent itself.
+  if (handover !== null) return;
+  const closed = { ...event, outcome: outcomeOfResult(result) };
+  const retentionDays = tenant.audit.retention_days;
+  const remember = tenant.connection.adapter.forgetsCancel && "run" in result && result.accepted;
+  const lateId = tools.newId();
+  const done = await retried(tools, () =>
+    tools.ledger(tenant.id).finish({ event: closed, retentionDays, result, remember, lateId }),
+  );
+  if (done) return;
+  const late = { ...closed, id: lateId, time: timeOf(lateId), intent_id: event.id };
+  await writeDirect(tools, late, retentionDays);
+}
+
+/** Puts a refusal on record. For after the reply: never throws. */
+export async function deny(
+  tools: AuditTools,
+  tenant: Tenant,
+  described: AuditEvent,
+  refusal: Refusal,
+): Promise<void> {
+  const event: AuditEvent = {
+    ...described,
+    type: "denied",
+    decision: { allowed: false, rule: refusal.rule ?? null, code: refusal.reason },
+  };
+  const retentionDays = tenant.audit.retention_days;
+  const done = await retried(tools, () => tools.ledger(tenant.id).record(event, retentionDays));
+  if (!done) await writeDirect(tools, event, retentionDays);
+}
+
+/** True when KV took it. */
+async function writeDirect(
+  tools: AuditTools,
+  event: AuditEvent,
+  retentionDays: number,
+): Promise<boolean> {
+  try {
+    const signed = await tools.signer.sign(event);
+    await within(tools, WRITE_TIMEOUT_MS, publish(tools.kv, signed, retentionDays));
+    return true;
+  } catch (error) {
+    tools.log("error", "audit_unwritten", { id: event.id, detail: nameOf(error) });
+    return false;
+  }
+}
+
+/** True when one of the attempts went through. */
+async function retried(tools: AuditTools, write: () => Promise<void>): Promise<boolean> {
+  for (let attempt = 1; attempt <= FINISH_ATTEMPTS; attempt += 1) {
+    try {
+      await within(tools, WRITE_TIMEOUT_MS, write());
+      return true;
+    } catch (error) {
+      tools.log("warn", "ledger_unreachable", { attempt, detail: nameOf(error) });
+      if (attempt < FINISH_ATTEMPTS) await tools.sleep(FINISH_PAUSE_MS * attempt);
+    }
+  }
+  return false;
+}
+
+async function within<T>(tools: AuditTools, ms: number, work: Promise<T>): Promise<T> {
+  const late = tools.sleep(ms).then((): never => {
+    throw new Error("timed out");
+  });
+  return await Promise.race([work, late]);
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : "not an error";
+}

@@ -1,0 +1,372 @@
+// The ledger: one Durable Object per tenant that keeps every intent until its outcome is known, puts
+// events in order and hands them to KV. The outbox of the audit log, never the log itself.
+import { DurableObject } from "cloudflare:workers";
+import type { Log } from "../log.ts";
+import type { StopResult } from "../upstreams/stop.ts";
+import { genesis, seal } from "./chain.ts";
+import { type AuditEvent, type EventOutcome, timeOf, UNKNOWN_OUTCOME } from "./event.ts";
+import { type AuditKv, dayOf, publish } from "./log.ts";
+
+/** An intent that nobody closed in this time is published as `unknown`. It is never re-sent. */
+export const UNKNOWN_AFTER_MS = 120_000;
+/** Events gather this long before an alarm publishes them together. */
+const PUBLISH_AFTER_MS = 1_000;
+const PUBLISH_BATCH = 100;
+/** KV takes one write per key and second, so a retry is never sooner. */
+const RETRY_MS = { first: 2_000, longest: 60_000 } as const;
+/** How long it is remembered that a run was cancelled, for upstreams that do not say. */
+const MEMORY_MS = 30 * 24 * 60 * 60_000;
+
+export interface LedgerTools {
+  readonly kv: AuditKv;
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+/** What a caller whose cancel was joined to another gets: that one's event and result. */
+export interface Handover {
+  readonly leader: string;
+  readonly result: StopResult;
+}
+
+export interface Intent {
+  readonly event: AuditEvent;
+  readonly retentionDays: number;
+  /** How long this cancel may take; until then others of the same run wait for it. */
+  readonly leadMs: number;
+}
+
+export interface Finish {
+  /** The event with its outcome. */
+  readonly event: AuditEvent;
+  readonly retentionDays: number;
+  /** Handed to those who wait. */
+  readonly result: StopResult;
+  /** The upstream took the cancel and will not say so itself: remember it. */
+  readonly remember: boolean;
+  /** The id of the second event, should the intent have been closed as `unknown` before. */
+  readonly lateId: string;
+}
+
+/** What the journey asks of the ledger; the Durable Object's RPC. */
+export interface LedgerRpc {
+  begin(intent: Intent): Promise<string | null>;
+  join(intent: Intent, leader: string): Promise<Handover | null>;
+  finish(finish: Finish): Promise<void>;
+  record(event: AuditEvent, retentionDays: number): Promise<void>;
+  unpublished(): Promise<Unpublished>;
+  cancelledAt(threadId: string, runId: string): Promise<number | null>;
+}
+
+export interface Unpublished {
+  /** Closed but not in KV yet, and open intents. */
+  readonly events: readonly AuditEvent[];
+  /** The day of the tenant's first event; null when there is none. */
+  readonly firstDay: string | null;
+}
+
+type IntentRow = { id: string; event: string; retention_days: number; lead_until: number };
+type OutboxRow = { seq: number; event: string; retention_days: number };
+
+export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
+  readonly #tools: LedgerTools;
+  readonly #sql: SqlStorage;
+  /** By the leader's event id: those who wait for its result. Lost on eviction, then each leads. */
+  readonly #waiting = new Map<string, Set<(result: StopResult | null) => void>>();
+  /** By the follower's event id, from its `begin` to its `join`. */
+  readonly #joining = new Map<string, Promise<StopResult | null>>();
+  #alarmAt: number | null = null;
+  #failures = 0;
+
+  constructor(ctx: DurableObjectState, env: Env, tools: LedgerTools) {
+    super(ctx, env);
+    this.#tools = tools;
+    this.#sql = ctx.storage.sql;
+    ctx.blockConcurrencyWhile(async () => {
+      this.#sql.exec(SCHEMA);
+      this.#alarmAt = await ctx.storage.getAlarm();
+    });
+  }
+
+  /**
+   * Stores the intent. Null: go ahead. Otherwise the same run is being cancelled at this moment by
+   * the event of that id: `join` it.
+   */
+  // biome-ignore lint/suspicious/useAwait: an RPC method answers with a promise.
+  async begin(intent: Intent): Promise<string | null> {
+    this.#insertIntent(intent);
+    const leader = this.#leaderOf(intent.event);
+    if (leader === null) {
+      this.#lead(intent.event.id, intent.leadMs);
+      return null;
+    }
+    // Waits from now on: the leader may be done before `join` comes.
+    const { id } = intent.event;
+    const result = this.#waitFor(leader).finally(() => this.#joining.delete(id));
+    this.#joining.set(id, result);
+    return leader.id;
+  }
+
+  /** What came of the cancel that `begin` named. Null: it was lost, go ahead in its place. */
+  async join(intent: Intent, leaderId: string): Promise<Handover | null> {
+    const { event } = intent;
+    let leader: string = leaderId;
+    let result = (await this.#joining.get(event.id)) ?? null;
+    while (result === null) {
+      const next = this.#leaderOf(event);
+      if (next === null) {
+        this.#lead(event.id, intent.leadMs);
+        return null;
+      }
+      leader = next.id;
+      result = await this.#waitFor(next);
+    }
+    this.#close({ ...event, outcome: joinedOutcome(result, leader) }, intent.retentionDays);
+    return { leader, result };
+  }
+
+  /** Closes the intent with its outcome and releases those who wait for it. */
+  // biome-ignore lint/suspicious/useAwait: an RPC method answers with a promise.
+  async finish({ event, retentionDays, result, remember, lateId }: Finish): Promise<void> {
+    const open = this.#intent(event.id) !== null;
+    if (remember) this.#remember(event);
+    // Published as unknown, or never seen because it went straight to KV: a second event names it.
+    const late = { ...event, id: lateId, time: timeOf(lateId), intent_id: event.id };
+    this.#noteDay(event.time);
+    this.#close(open ? event : late, retentionDays);
+    this.#release(event.id, result);
+  }
+
+  /** An event that is closed from the start: a denial. */
+  // biome-ignore lint/suspicious/useAwait: an RPC method answers with a promise.
+  async record(event: AuditEvent, retentionDays: number): Promise<void> {
+    this.#close(event, retentionDays);
+  }
+
+  /** What KV does not have yet, so that a reader sees what was just written. */
+  // biome-ignore lint/suspicious/useAwait: an RPC method answers with a promise.
+  async unpublished(): Promise<Unpublished> {
+    this.#closeOverdue();
+    const open = this.#sql.exec<IntentRow>("SELECT * FROM intents").toArray();
+    const closed = this.#sql.exec<OutboxRow>("SELECT * FROM outbox ORDER BY seq").toArray();
+    return {
+      events: [...closed, ...open].map(({ event }) => JSON.parse(event) as AuditEvent),
+      firstDay: this.#meta("first_day"),
+    };
+  }
+
+  /** When a cancel of the run was taken upstream, in Unix seconds. */
+  // biome-ignore lint/suspicious/useAwait: an RPC method answers with a promise.
+  async cancelledAt(threadId: string, runId: string): Promise<number | null> {
+    const [row] = this.#sql
+      .exec<{ at: number }>("SELECT at FROM stops WHERE run = ?", runName(threadId, runId))
+      .toArray();
+    return row === undefined ? null : Math.floor(row.at / 1_000);
+  }
+
+  override async alarm(): Promise<void> {
+    this.#alarmAt = null;
+    const now = this.#tools.now();
+    this.#closeOverdue();
+    this.#sql.exec("DELETE FROM stops WHERE at < ?", now - MEMORY_MS);
+    try {
+      const more = await this.#publishBatch();
+      this.#failures = 0;
+      if (more) this.#wakeAt(now);
+    } catch (error) {
+      // KV is down: the events stay here, nobody is blocked, and the next alarm tries again.
+      const pause = Math.min(RETRY_MS.first * 2 ** this.#failures, RETRY_MS.longest);
+      this.#failures += 1;
+      this.#tools.log("warn", "audit_publish_failed", { detail: String(error), retry_ms: pause });
+      this.#wakeAt(this.#tools.now() + pause);
+    }
+    this.#wakeForOldestIntent();
+  }
+
+  /** True when there is more to publish. Rejects when KV does. */
+  async #publishBatch(): Promise<boolean> {
+    const rows = this.#sql
+      .exec<OutboxRow>("SELECT * FROM outbox ORDER BY seq LIMIT ?", PUBLISH_BATCH)
+      .toArray();
+    const last = rows.at(-1);
+    if (last === undefined) return false;
+    await Promise.all(
+      rows.map((row) =>
+        publish(this.#tools.kv, JSON.parse(row.event) as AuditEvent, row.retention_days),
+      ),
+    );
+    // Only now: what is not surely in KV stays here. A repeated put writes the same bytes again.
+    this.#sql.exec("DELETE FROM outbox WHERE seq <= ?", last.seq);
+    return rows.length === PUBLISH_BATCH;
+  }
+
+  /** Gives the event the next place in the chain. Synchronous, so that no other can come between. */
+  #close(event: AuditEvent, retentionDays: number): void {
+    this.ctx.storage.transactionSync(() => {
+      const seq = Number(this.#meta("seq") ?? 0) + 1;
+      const sealed = seal(event, seq, this.#meta("hash") ?? genesis(event.tenant));
+      this.#sql.exec("DELETE FROM intents WHERE id = ?", event.id);
+      this.#sql.exec(
+        "INSERT INTO outbox (seq, event, retention_days) VALUES (?, ?, ?)",
+        seq,
+        JSON.stringify(sealed),
+        retentionDays,
+      );
+      this.#setMeta("seq", String(seq));
+      this.#setMeta("hash", sealed.hash);
+      this.#noteDay(event.time);
+    });
+    // While KV is failing, the retry that is due sets the pace.
+    if (this.#failures === 0) this.#wakeAt(this.#tools.now() + PUBLISH_AFTER_MS);
+  }
+
+  /** Keeps the earliest day of any event, so that readers know where the log begins. */
+  #noteDay(time: string): void {
+    const day = dayOf(time);
+    const first = this.#meta("first_day");
+    if (first === null || day < first) this.#setMeta("first_day", day);
+  }
+
+  #closeOverdue(): void {
+    const before = this.#tools.now() - UNKNOWN_AFTER_MS;
+    const overdue = this.#sql
+      .exec<IntentRow>("SELECT * FROM intents WHERE begun_at <= ? ORDER BY begun_at", before)
+      .toArray();
+    for (const row of overdue) {
+      const event = { ...(JSON.parse(row.event) as AuditEvent), outcome: UNKNOWN_OUTCOME };
+      this.#close(event, row.retention_days);
+      this.#release(row.id, null);
+    }
+  }
+
+  #insertIntent({ event, retentionDays }: Intent): void {
+    const now = this.#tools.now();
+    this.#sql.exec(
+      "INSERT INTO intents (id, run, event, retention_days, begun_at, lead_until) VALUES (?, ?, ?, ?, ?, 0)",
+      event.id,
+      runName(event.target.thread_id, event.target.run_id),
+      JSON.stringify(event),
+      retentionDays,
+      now,
+    );
+    this.#wakeAt(now + UNKNOWN_AFTER_MS);
+  }
+
+  #intent(id: string): IntentRow | null {
+    return this.#sql.exec<IntentRow>("SELECT * FROM intents WHERE id = ?", id).toArray()[0] ?? null;
+  }
+
+  /** The open intent that is cancelling the same run at this moment. */
+  #leaderOf(event: AuditEvent): IntentRow | null {
+    const rows = this.#sql.exec<IntentRow>(
+      "SELECT * FROM intents WHERE run = ? AND id <> ? AND lead_until > ? LIMIT 1",
+      runName(event.target.thread_id, event.target.run_id),
+      event.id,
+      this.#tools.now(),
+    );
+    return rows.toArray()[0] ?? null;
+  }
+
+  #lead(id: string, leadMs: number): void {
+    this.#sql.exec(
+      "UPDATE intents SET lead_until = ? WHERE id = ?",
+      this.#tools.now() + leadMs,
+      id,
+    );
+  }
+
+  /** The leader's result; null when it was lost, or did not come in its time. */
+  #waitFor({ id, lead_until }: IntentRow): Promise<StopResult | null> {
+    return new Promise((resolve) => {
+      const waiters = this.#waiting.get(id) ?? new Set();
+      const settle = (result: StopResult | null): void => {
+        clearTimeout(timer);
+        waiters.delete(settle);
+        resolve(result);
+      };
+      const timer = setTimeout(() => settle(null), lead_until - this.#tools.now() + 1);
+      waiters.add(settle);
+      this.#waiting.set(id, waiters);
+    });
+  }
+
+  #release(id: string, result: StopResult | null): void {
+    const waiters = this.#waiting.get(id) ?? [];
+    this.#waiting.delete(id);
+    for (const settle of [...waiters]) settle(result);
+  }
+
+  #remember({ target }: AuditEvent): void {
+    this.#sql.exec(
+      "INSERT INTO stops (run, at) VALUES (?, ?) ON CONFLICT (run) DO NOTHING",
+      runName(target.thread_id, target.run_id),
+      this.#tools.now(),
+    );
+  }
+
+  #meta(key: string): string | null {
+    const [row] = this.#sql
+      .exec<{ value: string }>("SELECT value FROM meta WHERE key = ?", key)
+      .toArray();
+    return row?.value ?? null;
+  }
+
+  #setMeta(key: string, value: string): void {
+    this.#sql.exec(
+      "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+      key,
+      value,
+    );
+  }
+
+  /** There is one alarm; the earliest wish wins. */
+  #wakeAt(at: number): void {
+    if (this.#alarmAt !== null && this.#alarmAt <= at) return;
+    this.#alarmAt = at;
+    this.ctx.waitUntil(this.ctx.storage.setAlarm(at));
+  }
+
+  #wakeForOldestIntent(): void {
+    const [row] = this.#sql
+      .exec<{ oldest: number | null }>("SELECT MIN(begun_at) AS oldest FROM intents")
+      .toArray();
+    if (row?.oldest != null) this.#wakeAt(row.oldest + UNKNOWN_AFTER_MS);
+  }
+}
+
+/** `lead_until` is 0 for an intent that waits for another. */
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS intents (
+    id TEXT PRIMARY KEY, run TEXT NOT NULL, event TEXT NOT NULL, retention_days INTEGER NOT NULL,
+    begun_at INTEGER NOT NULL, lead_until INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS intents_by_run ON intents (run);
+  CREATE TABLE IF NOT EXISTS outbox (
+    seq INTEGER PRIMARY KEY, event TEXT NOT NULL, retention_days INTEGER NOT NULL
+  );
+  CREATE TABLE IF NOT EXISTS stops (run TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+`;
+
+/** Ids have no slash, so no two runs share a name. */
+function runName(threadId: string | null, runId: string | null): string {
+  return `${threadId}/${runId}`;
+}
+
+function joinedOutcome(result: StopResult, leader: string): EventOutcome {
+  return { ...outcomeOfResult(result), attempts: 0, joined: leader };
+}
+
+/** A result in the members of an event. */
+export function outcomeOfResult(result: StopResult): EventOutcome {
+  return {
+    result: "run" in result ? result.outcome : result.failure,
+    status_before: result.before,
+    status_after: result.after,
+    upstream_status: result.upstreamStatus,
+    upstream_request_id: result.upstreamRequestId,
+    attempts: result.attempts,
+    ms: result.ms,
+    joined: null,
+  };
+}
