@@ -1,0 +1,128 @@
+// Every route, in order: the table of contents.
+import { Hono } from "hono";
+import { cors } from "hono/cors";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import { type RequestIdVariables, requestId } from "hono/request-id";
+import { secureHeaders } from "hono/secure-headers";
+import { ListQuery, RunParams, readAsk, readAuditAsk, readReason } from "./ask.ts";
+import { exportEvents, findEvent, listEvents } from "./audit/api.ts";
+import { cancelRun } from "./cancel.ts";
+import { enterAsAuditor } from "./enter.ts";
+import { asRefusal, Refusal } from "./failure.ts";
+import type { Gateway } from "./gateway.ts";
+import { readTheRun } from "./read.ts";
+import { logged } from "./request-log.ts";
+import { respond, respondRefusal } from "./respond.ts";
+import { validated } from "./validated.ts";
+
+type App = Hono<{ Variables: RequestIdVariables }>;
+
+/** What stock `openai` clients send and the page's own code may add; nothing else is reflected. */
+const ALLOWED_HEADERS = [
+  "authorization",
+  "content-type",
+  "prefer",
+  "traceparent",
+  "openai-beta",
+  "openai-organization",
+  "openai-project",
+  ...[
+    "lang",
+    "package-version",
+    "os",
+    "arch",
+    "runtime",
+    "runtime-version",
+    "retry-count",
+    "timeout",
+    "helper-method",
+    "poll-helper",
+    "custom-poll-interval",
+  ].map((name) => `x-stainless-${name}`),
+];
+const EXPOSED_HEADERS = [
+  "x-request-id",
+  "audit-id",
+  "cancel-outcome",
+  "preference-applied",
+  "retry-after",
+  "x-should-retry",
+];
+const PREFLIGHT_SECONDS = 600;
+
+const SECURITY_HEADERS = {
+  contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+  crossOriginOpenerPolicy: false,
+  originAgentCluster: false,
+  xDnsPrefetchControl: false,
+  xDownloadOptions: false,
+  xPermittedCrossDomainPolicies: false,
+  xXssProtection: false,
+};
+
+const RUN = "/v1/threads/:thread_id/runs/:run_id";
+
+export function createApp(gateway: Gateway): App {
+  const app: App = new Hono<{ Variables: RequestIdVariables }>();
+
+  app.use(requestId({ headerName: "", generator: () => `req_${gateway.newId()}` }));
+  app.use(logged(gateway));
+  app.use(secureHeaders(SECURITY_HEADERS));
+  app.use(
+    "/v1/*",
+    cors({
+      // A preflight carries no token, so any tenant's origin passes here; `respond` narrows it.
+      origin: async (origin) => ((await gateway.config.base()).origins.has(origin) ? origin : null),
+      allowMethods: ["GET", "POST"],
+      allowHeaders: ALLOWED_HEADERS,
+      exposeHeaders: EXPOSED_HEADERS,
+      maxAge: PREFLIGHT_SECONDS,
+    }),
+  );
+  app.use(
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (c, methods) => {
+        c.header("allow", methods.join(", "));
+        return respondRefusal(c, new Refusal("method_not_allowed"));
+      },
+    }),
+  );
+
+  app.post(`${RUN}/cancel`, validated("param", RunParams, "run_not_found"), async (c) => {
+    const reason = await readReason(c.req.raw);
+    const journey = cancelRun(gateway, { ...readAsk(c, c.req.valid("param")), reason });
+    // A client that leaves must not end it between the cancel and its record.
+    c.executionCtx.waitUntil(journey.catch(() => undefined));
+    return respond(c, await journey);
+  });
+  app.get(RUN, validated("param", RunParams, "run_not_found"), async (c) =>
+    respond(c, await readTheRun(gateway, readAsk(c, c.req.valid("param")))),
+  );
+
+  app.get("/v1/audit/events", validated("query", ListQuery, "invalid_request"), async (c) => {
+    const { tools, tenant } = await enterAsAuditor(gateway, readAuditAsk(c));
+    const { limit, cursor } = c.req.valid("query");
+    return c.json(await listEvents(tools, tenant, limit, cursor));
+  });
+  app.get("/v1/audit/events/:id", async (c) => {
+    const { tools, tenant } = await enterAsAuditor(gateway, readAuditAsk(c));
+    const event = await findEvent(tools, tenant, c.req.param("id"));
+    return event === null ? c.notFound() : c.json(event);
+  });
+  app.get("/v1/audit/export", validated("query", ListQuery, "invalid_request"), async (c) => {
+    const { tools, tenant } = await enterAsAuditor(gateway, readAuditAsk(c));
+    const lines = await exportEvents(tools, tenant, c.req.valid("query").cursor);
+    return c.body(lines, 200, { "content-type": "application/x-ndjson" });
+  });
+
+  app.get("/.well-known/audit-keys.json", (c) => c.json(gateway.audit.signer.publicKeys));
+  app.get("/healthz", async (c) => {
+    await gateway.config.base();
+    return c.json({ status: "ok" });
+  });
+
+  app.notFound((c) => respondRefusal(c, new Refusal("not_found")));
+  app.onError((error, c) => respondRefusal(c, asRefusal(error)));
+  return app;
+}

@@ -1,0 +1,143 @@
+// What a request asks, in the journey's words: which run, why, how patiently, on whose behalf.
+import type { Context } from "hono";
+import * as z from "zod";
+import { MAX_PAGE } from "./audit/api.ts";
+import type { RequestFacts } from "./audit/journal.ts";
+import { Refusal } from "./failure.ts";
+import { type Preferences, readPreferences } from "./preferences.ts";
+import type { Target } from "./upstreams/upstream.ts";
+
+/** A reason of 256 characters, each written as a JSON escape, and its envelope. */
+const BODY_BYTES = 2_048;
+/** W3C Trace Context §3.2, version 00. */
+const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+const USER_AGENT_CHARACTERS = 256;
+
+export interface AuditAsk {
+  readonly authorization: string | undefined;
+  readonly request: RequestFacts;
+  /** Keeps work alive that must go on after the reply, or after the client has gone. */
+  readonly defer: (work: Promise<unknown>) => void;
+}
+
+export interface Ask extends AuditAsk {
+  readonly target: Target;
+  readonly prefer: Preferences;
+}
+
+export interface CancelAsk extends Ask {
+  readonly reason: string | null;
+}
+
+/** Ids arrive decoded, so this is what stands between a path and a proxy (G1). */
+const Id = z.string().regex(/^[A-Za-z0-9_-]{1,128}$/);
+export const RunParams = z.object({ thread_id: Id, run_id: Id });
+
+export const ListQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(50),
+  cursor: z.string().max(2_048).optional(),
+});
+
+export function readAsk(context: Context, params: z.infer<typeof RunParams>): Ask {
+  return {
+    ...readAuditAsk(context),
+    target: { threadId: params.thread_id, runId: params.run_id },
+    prefer: readPreferences(context.req.header("prefer")),
+  };
+}
+
+/** The asking of an auditor, who names no run. */
+export function readAuditAsk(context: Context): AuditAsk {
+  return {
+    authorization: context.req.header("authorization"),
+    request: readRequestFacts(context),
+    defer: (work) => context.executionCtx.waitUntil(work),
+  };
+}
+
+function readRequestFacts(context: Context): RequestFacts {
+  const traceparent = context.req.header("traceparent");
+  return {
+    id: context.get("requestId") as string,
+    traceparent: traceparent !== undefined && TRACEPARENT.test(traceparent) ? traceparent : null,
+    ip: networkOf(context.req.header("cf-connecting-ip")),
+    country: countryOf(context.req.header("cf-ipcountry")),
+    userAgent:
+      context.req.header("user-agent")?.slice(0, USER_AGENT_CHARACTERS).toWellFormed() ?? null,
+  };
+}
+
+const CancelBody = z.strictObject({
+  reason: z.string().max(256, { error: "'reason' takes at most 256 characters." }).optional(),
+});
+
+/**
+ * The reason of a cancel. No body, or an empty one whatever its type, is fine: stock clients send
+ * that. Throws `payload_too_large`, `unsupported_media_type`, `invalid_request`.
+ */
+export async function readReason(request: Request): Promise<string | null> {
+  const text = await readBody(request);
+  if (text === "") return null;
+  if (!/^application\/(\S+\+)?json\s*(;|$)/i.test(request.headers.get("content-type") ?? "")) {
+    throw new Refusal("unsupported_media_type");
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new Refusal("invalid_request", { words: "The request body is not valid JSON." });
+  }
+  const body = CancelBody.safeParse(json);
+  if (body.success) {
+    const reason = body.data.reason?.trim().toWellFormed();
+    return reason === undefined || reason === "" ? null : reason;
+  }
+  throw bodyRefusal(body.error);
+}
+
+function bodyRefusal(error: z.ZodError): Refusal {
+  const issue = error.issues[0];
+  const param = issue?.path.join(".");
+  const words =
+    issue?.code === "unrecognized_keys"
+      ? "The request body takes no member but 'reason'."
+      : issue?.code === "too_big"
+        ? issue.message
+        : "The request body must be a JSON object, and 'reason' a string.";
+  return new Refusal("invalid_request", { words, param: param === "" ? undefined : param });
+}
+
+/** Counts what arrives, whatever `Content-Length` says. */
+async function readBody(request: Request): Promise<string> {
+  if (request.body === null) return "";
+  const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return Buffer.concat(chunks).toString("utf8");
+    bytes += value.byteLength;
+    if (bytes > BODY_BYTES) {
+      await reader.cancel();
+      throw new Refusal("payload_too_large");
+    }
+    chunks.push(value);
+  }
+}
+
+/** A person's network, not the person: /24 of IPv4, /48 of IPv6. */
+function networkOf(ip: string | undefined): string | null {
+  if (ip === undefined) return null;
+  const [, v4] = /^(\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}$/.exec(ip) ?? [];
+  if (v4 !== undefined) return `${v4}.0/24`;
+  const host = URL.parse(`http://[${ip}]/`)?.hostname;
+  if (host === undefined) return null;
+  const [head = "", tail] = host.slice(1, -1).split("::");
+  const groups = head.split(":").filter((group) => group !== "");
+  const zeros = tail === undefined ? [] : ["0", "0", "0"];
+  return `${[...groups, ...zeros].slice(0, 3).join(":")}::/48`;
+}
+
+function countryOf(country: string | undefined): string | null {
+  return country !== undefined && /^[A-Z0-9]{2}$/.test(country) ? country : null;
+}

@@ -1,0 +1,32 @@
+// ★ The journey: a person's Stop click becomes a cancelled run and a record of who asked.
+
+import { type Answer, answerWith } from "./answer.ts";
+import type { CancelAsk } from "./ask.ts";
+import { begin, finish } from "./audit/journal.ts";
+import { enter } from "./enter.ts";
+import type { Gateway } from "./gateway.ts";
+import { permit } from "./policy/permit.ts";
+import { stopRun, waitUntilTerminal } from "./upstreams/stop.ts";
+
+/**
+ * authenticate → authorise → begin → cancel upstream → normalise → finish → respond.
+ *
+ * Throws `Refusal`. No cancel reaches an upstream without a durable record of who asked, and from
+ * `begin` on every end, good or bad, closes that record.
+ */
+export async function cancelRun(gateway: Gateway, ask: CancelAsk): Promise<Answer> {
+  const { caller, tenant, upstream, event, denied } = await enter(gateway, ask, ask.reason);
+  const { target, prefer } = ask;
+  const waitMs = (prefer.waitSeconds ?? 0) * 1_000;
+
+  const { rule, run } = await permit(gateway, upstream, tenant, caller, target, ask.reason).catch(
+    denied,
+  );
+  const entry = await begin(gateway.audit, tenant, event, rule.id, waitMs).catch(denied);
+  const stopped =
+    entry.handover?.result ?? (await stopRun(upstream, tenant.connection, target, run));
+  const result = await waitUntilTerminal(upstream, tenant.connection, target, stopped, waitMs);
+  ask.defer(finish(gateway.audit, tenant, entry, result));
+
+  return answerWith(tenant, prefer, entry, result);
+}

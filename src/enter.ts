@@ -1,0 +1,84 @@
+// The way into every journey: who is asking, for which tenant, and how a refusal gets on record.
+import type { AuditAsk } from "./ask.ts";
+import type { ReadTools } from "./audit/api.ts";
+import type { AuditEvent } from "./audit/event.ts";
+import { deny, describe } from "./audit/journal.ts";
+import type { Tenant } from "./config/load.ts";
+import { asRefusal, Refusal } from "./failure.ts";
+import type { Gateway } from "./gateway.ts";
+import { authenticate } from "./identity/authenticate.ts";
+import type { Caller } from "./identity/claims.ts";
+import type { UpstreamTools } from "./upstreams/read.ts";
+import type { Target } from "./upstreams/upstream.ts";
+
+const AUDIT_SCOPE = "audit:read";
+
+export interface Entered {
+  readonly caller: Caller;
+  readonly tenant: Tenant;
+  readonly upstream: UpstreamTools;
+  /** What is being asked, ready to be put on record. */
+  readonly event: AuditEvent;
+  /** For `.catch`: puts the refusal on record and throws it on. */
+  readonly denied: (error: unknown) => never;
+}
+
+type Asked = AuditAsk & { readonly target: Target | null };
+
+/** Throws `Refusal`. Until the tenant is known nothing can be recorded: there is no log to put it in. */
+export async function enter(gateway: Gateway, ask: Asked, reason: string | null): Promise<Entered> {
+  const { issuers } = await gateway.config.base();
+  const caller = await authenticate(gateway, issuers, ask.authorization);
+  const tenant = await gateway.config.tenant(caller.tenant);
+  if (tenant === null) throw new Refusal("tenant_not_allowed", { detail: "no such tenant" });
+  const event = await describe(gateway.audit, tenant, caller, ask.target, reason, ask.request);
+  return {
+    caller,
+    tenant,
+    event,
+    upstream: {
+      fetch: gateway.fetch,
+      now: gateway.now,
+      sleep: gateway.sleep,
+      traceparent: ask.request.traceparent ?? undefined,
+      recall: (target) => recall(gateway, tenant, target),
+    },
+    denied: (error) => {
+      const refusal = asRefusal(error);
+      const trail = { auditId: event.id, origins: tenant.origins };
+      // A flood is refused without a record, or it would flood the log too (G23).
+      if (refusal.reason === "rate_limited") throw refusal.leaving({ ...trail, auditId: null });
+      ask.defer(deny(gateway.audit, tenant, event, refusal));
+      throw refusal.leaving(trail);
+    },
+  };
+}
+
+export interface Auditor {
+  readonly tools: ReadTools;
+  /** The caller's own tenant: the only one it can read. */
+  readonly tenant: string;
+}
+
+/** The way in for those who read the audit log. Throws `Refusal`. */
+export async function enterAsAuditor(gateway: Gateway, ask: AuditAsk): Promise<Auditor> {
+  const { caller, tenant, denied } = await enter(gateway, { ...ask, target: null }, null);
+  if (!tenant.enabled) denied(new Refusal("tenant_not_allowed", { detail: "kill switch" }));
+  if (!caller.scopes.has(AUDIT_SCOPE)) {
+    denied(new Refusal("insufficient_scope", { detail: AUDIT_SCOPE }));
+  }
+  const { kv, ledger, log } = gateway.audit;
+  return { tools: { kv, ledger, log, now: gateway.now }, tenant: tenant.id };
+}
+
+async function recall(gateway: Gateway, tenant: Tenant, target: Target): Promise<number | null> {
+  try {
+    return await gateway.audit.ledger(tenant.id).cancelledAt(target.threadId, target.runId);
+  } catch (error) {
+    gateway.log("warn", "ledger_unreachable", {
+      tenant: tenant.id,
+      detail: asRefusal(error).message,
+    });
+    return null;
+  }
+}

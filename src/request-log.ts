@@ -1,0 +1,36 @@
+// One line per request, with the reason behind a refusal that the client is not told.
+import type { MiddlewareHandler } from "hono";
+import type { RequestIdVariables } from "hono/request-id";
+import { routePath } from "hono/route";
+import { Refusal } from "./failure.ts";
+import type { Gateway } from "./gateway.ts";
+
+export function logged({
+  log,
+  now,
+}: Pick<Gateway, "log" | "now">): MiddlewareHandler<{ Variables: RequestIdVariables }> {
+  return async function logRequest(c, next) {
+    const startedAt = now();
+    await next();
+    c.res.headers.set("x-request-id", c.get("requestId"));
+    const { error } = c;
+    log(c.res.status >= 500 ? "error" : "info", "request", {
+      request_id: c.get("requestId"),
+      method: c.req.method,
+      // The pattern, not the path: ids are the caller's own text.
+      route: routePath(c, -1),
+      status: c.res.status,
+      ms: now() - startedAt,
+      ...(error instanceof Refusal
+        ? { code: error.reason, detail: error.detail }
+        : { accident: placeOf(error) }),
+    });
+  };
+}
+
+/** Where an accident happened. Its message stays out: it may quote what it choked on. */
+function placeOf(error: Error | undefined): string | undefined {
+  if (error === undefined) return undefined;
+  const frames = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+  return [error.name, ...frames.slice(0, 4).map((line) => line.trim())].join(" ");
+}

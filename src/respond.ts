@@ -1,0 +1,64 @@
+// Answers and refusals → responses. The one envelope; these headers and no others.
+import type { Context } from "hono";
+import type { Answer } from "./answer.ts";
+import { FAILURES, type Refusal, type Trail } from "./failure.ts";
+
+const REALM = 'Bearer realm="stopgate"';
+
+export function respond(context: Context, answer: Answer): Response {
+  if (answer.trail !== null) context.header("audit-id", answer.trail.auditId ?? "none");
+  if (answer.outcome !== null) context.header("cancel-outcome", answer.outcome);
+  if (answer.preferenceApplied !== null) {
+    context.header("preference-applied", answer.preferenceApplied);
+  }
+  narrowCors(context, answer.origins);
+  return context.json(answer.run, 200);
+}
+
+/** All four keys of the envelope, always. What really happened stays in the log. */
+export function respondRefusal(context: Context, refusal: Refusal): Response {
+  const { reason, trail } = refusal;
+  const failure = FAILURES[reason];
+  if (failure.final) context.header("x-should-retry", "false");
+  if (refusal.retryAfterSeconds !== undefined) {
+    context.header("retry-after", String(refusal.retryAfterSeconds));
+  }
+  const challenge = challengeFor(refusal);
+  if (challenge !== null) context.header("www-authenticate", challenge);
+  if (trail !== undefined) respondTrail(context, refusal, trail);
+  const error = {
+    message: refusal.words ?? failure.message,
+    type: failure.type,
+    param: refusal.param ?? null,
+    code: reason,
+  };
+  return context.json({ error }, failure.status);
+}
+
+function respondTrail(context: Context, { reason }: Refusal, trail: Trail): void {
+  // A malformed id is refused before there is a record; with this header the others would differ.
+  if (reason !== "run_not_found") context.header("audit-id", trail.auditId ?? "none");
+  narrowCors(context, trail.origins);
+}
+
+/** Before the tenant was known, any tenant's origin was let through; now only its own are. */
+function narrowCors(context: Context, origins: readonly string[]): void {
+  const origin = context.req.header("origin");
+  if (origin !== undefined && !origins.includes(origin)) {
+    context.header("access-control-allow-origin", undefined);
+    context.header("access-control-expose-headers", undefined);
+  }
+}
+
+/** RFC 6750 §3: no error code for a request that brought no credentials. */
+function challengeFor({ reason }: Refusal): string | null {
+  switch (reason) {
+    case "missing_token":
+      return REALM;
+    case "invalid_token":
+    case "insufficient_scope":
+      return `${REALM}, error="${reason}"`;
+    default:
+      return null;
+  }
+}

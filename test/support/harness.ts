@@ -1,0 +1,282 @@
+// The gateway as tests use it: the Worker's own wiring over real KV and Durable Objects, with the
+// simulator as its network. Everything enters by the front door.
+import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { v7 as newId } from "uuid";
+import { createIssuer, type Issuer } from "../../dev/issuer.ts";
+import { createSimulator } from "../../dev/simulator/app.ts";
+import { fetchOf } from "../../dev/simulator/fetch.ts";
+import { createApp } from "../../src/app.ts";
+import type { LedgerRpc } from "../../src/audit/ledger.ts";
+import { BASE_KEY, tenantKey } from "../../src/config/keys.ts";
+import { baseOf, ConfigDocument } from "../../src/config/schema.ts";
+import { createLog } from "../../src/log.ts";
+import { type Bindings, type World, wire } from "../../src/wire.ts";
+import { TEST_SECRETS, UPSTREAM_KEYS } from "./secrets.ts";
+
+export const SIMULATOR = "https://simulator.test";
+export const AUDIENCE = "https://stop.test";
+export const ACME_ISSUER = "https://id.acme.test/";
+export const GLOBEX_ISSUER = "https://id.globex.test/";
+
+type Json = Record<string, unknown>;
+
+export interface HarnessOptions {
+  /** Members put over the config that `sampleConfig` makes. */
+  readonly config?: (config: Json) => Json;
+  readonly bindings?: Partial<Bindings>;
+  readonly world?: Partial<World>;
+  /** Stands between the gateway and the simulator. */
+  readonly network?: (simulator: typeof fetch) => typeof fetch;
+}
+
+export async function createHarness(options: HarnessOptions = {}) {
+  const issuers = {
+    acme: await createIssuer({ issuer: ACME_ISSUER, alg: "RS256", audience: AUDIENCE }),
+    globex: await createIssuer({ issuer: GLOBEX_ISSUER, alg: "ES256", audience: AUDIENCE }),
+  };
+  const config = (options.config ?? ((same) => same))(sampleConfig(issuers));
+  await applyConfig(config);
+
+  const lines: string[] = [];
+  const simulator = fetchOf(
+    createSimulator({
+      now: () => Date.now(),
+      newId: (prefix) => `${prefix}_${newId().replaceAll("-", "")}`,
+      sleep: (ms) => scheduler.wait(ms),
+    }),
+  );
+  const network = (options.network ?? ((same) => same))(simulator);
+  const world: World = {
+    fetch: network,
+    now: () => Date.now(),
+    sleep: (ms) => scheduler.wait(ms),
+    newId: () => newId(),
+    log: createLog((_, line) => lines.push(line)),
+    ...options.world,
+  };
+  const bindings: Bindings = {
+    config: env.CONFIG,
+    audit: env.AUDIT,
+    ledger: (tenant) => env.LEDGER.getByName(tenant) as unknown as LedgerRpc,
+    limits: { standard: env.RATE_STANDARD, strict: env.RATE_STRICT },
+    secret: (name) => (TEST_SECRETS as Record<string, string>)[name],
+    ...options.bindings,
+  };
+  const app = createApp(wire(bindings, world));
+
+  /** Answers only when the work behind the reply is done too. */
+  async function request(path: string, init: RequestInit = {}): Promise<Response> {
+    const context = createExecutionContext();
+    const response = await app.request(`https://stop.test${path}`, init, {}, context);
+    await waitOnExecutionContext(context);
+    return response;
+  }
+
+  return {
+    issuers,
+    lines,
+    simulator,
+    request,
+    tokenFor: (person: Person, claims: Json = {}) => tokenFor(issuers, person, claims),
+    cancel: (target: RunIds, token: string, init: RequestInit = {}) =>
+      request(`${pathOf(target)}/cancel`, {
+        method: "POST",
+        ...init,
+        headers: { authorization: `Bearer ${token}`, ...(init.headers as Record<string, string>) },
+      }),
+    read: (target: RunIds, token: string) =>
+      request(pathOf(target), { headers: { authorization: `Bearer ${token}` } }),
+    events: async (token: string, query = "?limit=200"): Promise<{ data: AuditJson[] } & Json> => {
+      const response = await request(`/v1/audit/events${query}`, {
+        headers: { authorization: `Bearer ${token}` },
+      });
+      return await response.json();
+    },
+    calls: async (): Promise<UpstreamCall[]> =>
+      await (await simulator(`${SIMULATOR}/simulator/calls`)).json(),
+    forgetCalls: async () => {
+      await simulator(`${SIMULATOR}/simulator/calls`, { method: "DELETE" });
+    },
+    fault: async (fault: Json) => {
+      await simulator(`${SIMULATOR}/simulator/faults`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(fault),
+      });
+    },
+    startRun: (run: StartRun = {}) => startRun(simulator, run),
+    startResponse: (run: StartRun = {}) => startResponse(simulator, run),
+  };
+}
+
+export type Harness = Awaited<ReturnType<typeof createHarness>>;
+
+export interface AuditJson {
+  id: string;
+  seq: number | null;
+  prev: string | null;
+  hash: string | null;
+  type: string;
+  tenant: string;
+  reason: string | null;
+  actor: { sub: string; iss: string };
+  target: { upstream: string; thread_id: string; run_id: string };
+  decision: { allowed: boolean; rule: string | null; code: string | null };
+  outcome: { result: string; attempts: number; joined: string | null; status_after: string } | null;
+  intent_id: string | null;
+  signature: { kid: string; value: string } | null;
+}
+
+export interface UpstreamCall {
+  method: string;
+  path: string;
+  status: number | null;
+  headers: Record<string, string>;
+}
+
+export interface RunIds {
+  readonly thread: string;
+  readonly run: string;
+}
+
+const pathOf = ({ thread, run }: RunIds): string => `/v1/threads/${thread}/runs/${run}`;
+
+export interface Person {
+  readonly tenant: "acme" | "globex";
+  readonly sub: string;
+  readonly scope?: string;
+}
+
+export const ANN: Person = { tenant: "acme", sub: "ann", scope: "runs:cancel" };
+export const ADA: Person = { tenant: "acme", sub: "ada", scope: "audit:read" };
+export const SAM: Person = { tenant: "acme", sub: "sam", scope: "runs:cancel:support" };
+export const GUS: Person = { tenant: "globex", sub: "gus", scope: "runs:cancel" };
+export const GIA: Person = { tenant: "globex", sub: "gia", scope: "audit:read" };
+
+async function tokenFor(
+  issuers: { acme: Issuer; globex: Issuer },
+  { tenant, sub, scope = "" }: Person,
+  claims: Json,
+): Promise<string> {
+  return await issuers[tenant].mint({ sub, tenant, scope, ...claims }, { expiresInSeconds: 600 });
+}
+
+export interface StartRun {
+  readonly tenant?: "acme" | "globex";
+  readonly owner?: string;
+  readonly metadata?: Json;
+  readonly timing?: Json;
+  readonly body?: Json;
+}
+
+/** Two tenants: acme on the threads wire, globex on the Responses API; both prove by metadata. */
+function sampleConfig(issuers: { acme: Issuer; globex: Issuer }): Json {
+  const ownership = { source: "metadata", tenant_key: "tenant", subject_key: "user" };
+  const rules = [
+    { id: "owner", scopes: ["runs:cancel"], runs: "own" },
+    { id: "support", scopes: ["runs:cancel:support"], runs: "tenant", reason_required: true },
+  ];
+  return {
+    issuers: [
+      {
+        issuer: ACME_ISSUER,
+        jwks: issuers.acme.publicJwks,
+        audiences: [AUDIENCE],
+        algorithms: ["RS256"],
+        tenant: { claim: "org_id", allow: ["acme"] },
+      },
+      {
+        issuer: GLOBEX_ISSUER,
+        jwks: issuers.globex.publicJwks,
+        audiences: [AUDIENCE],
+        algorithms: ["ES256"],
+        tenant: { fixed: "globex" },
+      },
+    ],
+    upstreams: {
+      threads: { kind: "assistants", base_url: `${SIMULATOR}/assistants/v1` },
+      responses: { kind: "openai-responses", base_url: `${SIMULATOR}/responses/v1` },
+    },
+    tenants: {
+      acme: {
+        upstream: "threads",
+        credential: { secret: "UPSTREAM_KEY_ACME" },
+        ownership,
+        rules,
+        origins: ["https://app.acme.test"],
+      },
+      globex: {
+        upstream: "responses",
+        credential: { secret: "UPSTREAM_KEY_GLOBEX" },
+        ownership,
+        rules,
+        origins: ["https://app.globex.test"],
+      },
+    },
+  };
+}
+
+/** Puts a tenant's members over the sample's: `withTenant("acme", { enabled: false })`. */
+export function withTenant(id: string, members: Json): (config: Json) => Json {
+  return (config) => {
+    const tenants = config["tenants"] as Record<string, Json>;
+    return { ...config, tenants: { ...tenants, [id]: { ...tenants[id], ...members } } };
+  };
+}
+
+/** What `npm start` does with a file: checked whole, one key for the base, one per tenant. */
+export async function applyConfig(config: Json): Promise<void> {
+  const document = ConfigDocument.parse(config);
+  await env.CONFIG.put(BASE_KEY, JSON.stringify(baseOf(document)));
+  for (const [id, tenant] of Object.entries(document.tenants)) {
+    await env.CONFIG.put(tenantKey(id), JSON.stringify(tenant));
+  }
+}
+
+async function startRun(upstream: typeof fetch, run: StartRun): Promise<RunIds> {
+  const { tenant = "acme", owner = "ann" } = run;
+  const post = async (path: string, body: Json): Promise<{ id: string }> => {
+    const response = await upstream(`${SIMULATOR}/assistants/v1${path}`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${UPSTREAM_KEYS[tenant]}`,
+        "openai-beta": "assistants=v2",
+        "content-type": "application/json",
+        "x-simulate-timing": JSON.stringify({ queued_ms: 0, ...run.timing }),
+      },
+      body: JSON.stringify(body),
+    });
+    if (!response.ok) throw new Error(`simulator: ${await response.text()}`);
+    return await response.json();
+  };
+  const { id: thread } = await post("/threads", {});
+  const { id } = await post(`/threads/${thread}/runs`, {
+    assistant_id: "asst_support",
+    metadata: { tenant, user: owner, ...run.metadata },
+    ...run.body,
+  });
+  return { thread, run: id };
+}
+
+async function startResponse(upstream: typeof fetch, run: StartRun): Promise<RunIds> {
+  const { tenant = "globex", owner = "gus" } = run;
+  const response = await upstream(`${SIMULATOR}/responses/v1/responses`, {
+    method: "POST",
+    headers: {
+      authorization: `Bearer ${UPSTREAM_KEYS[tenant]}`,
+      "content-type": "application/json",
+      "x-simulate-timing": JSON.stringify({ queued_ms: 0, ...run.timing }),
+    },
+    body: JSON.stringify({
+      model: "gpt-5",
+      input: "Say hello.",
+      background: true,
+      metadata: { tenant, user: owner, ...run.metadata },
+      ...run.body,
+    }),
+  });
+  if (!response.ok) throw new Error(`simulator: ${await response.text()}`);
+  const { id }: { id: string } = await response.json();
+  return { thread: "thread_1", run: id };
+}
