@@ -1,0 +1,15 @@
+// Runs a command so that it never outlives its parent: when stdin ends, for whatever reason, the whole
+// process group goes. Without it a killed `npm start` leaves workerd behind, holding the port.
+import { spawn } from "node:child_process";
+
+const [command = "", ...parameters] = process.argv.slice(2);
+const child = spawn(command, parameters, { stdio: ["ignore", "inherit", "inherit"] });
+
+const end = (): never => {
+  // Started detached, this process leads its group: the negative id means all of it.
+  process.kill(-process.pid, "SIGKILL");
+  process.exit(1);
+};
+process.stdin.on("end", end).on("error", end).resume();
+child.on("error", end);
+child.on("exit", (code) => process.exit(code ?? 1));

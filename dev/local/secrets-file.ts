@@ -1,0 +1,74 @@
+// A file of NAME=value lines → the Worker's secrets, checked against what the config names.
+import { randomUUID } from "node:crypto";
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseEnv } from "node:util";
+import { exportJWK, generateKeyPair } from "jose";
+import { createSigner } from "../../src/audit/sign.ts";
+import type { ConfigDocument } from "../../src/config/schema.ts";
+import { readText, UsageError } from "./config-file.ts";
+
+export type Secrets = Readonly<Record<string, string>>;
+
+/** The public half is what an auditor checks with, so the key outlives a restart. */
+const SIGNING_KEY_FILE = "audit-signing-key.json";
+
+export async function readSecretsFile(file: string): Promise<Secrets> {
+  const lines = (await readText(file)).split("\n");
+  const bad = lines.findIndex((line) => !/^\s*(#.*|(export\s+)?[A-Za-z_]\w*\s*=.*)?$/.test(line));
+  if (bad >= 0) throw new UsageError(`${file}:${bad + 1}: not a line of the form NAME=value.`);
+  // The type says that a value may be undefined; for a name that is there it is not.
+  return parseEnv(lines.join("\n")) as Secrets;
+}
+
+/** Throws `UsageError` for a secret that the config names and nobody gave. */
+export function assertSecrets(config: ConfigDocument, secrets: Secrets, source: string): void {
+  for (const [id, tenant] of Object.entries(config.tenants)) {
+    const needed = [
+      tenant.credential.secret,
+      ...(tenant.audit.subject === "hmac" ? ["AUDIT_SUBJECT_KEY"] : []),
+    ];
+    const missing = needed.find((name) => (secrets[name] ?? "") === "");
+    if (missing !== undefined) {
+      throw new UsageError(`The secret ${missing}, which tenant ${id} needs, is not in ${source}.`);
+    }
+  }
+  const key = secrets["AUDIT_SIGNING_KEY"];
+  if (key !== undefined && createSigner(key) === null) {
+    throw new UsageError(
+      `AUDIT_SIGNING_KEY in ${source} is not a private Ed25519 JWK with a kid; leave it out to have one made.`,
+    );
+  }
+}
+
+/** The secrets with an audit key among them: the given one, or the one kept in `persist`. */
+export async function withSigningKey(secrets: Secrets, persist: string): Promise<Secrets> {
+  if (secrets["AUDIT_SIGNING_KEY"] !== undefined) return secrets;
+  const file = join(persist, SIGNING_KEY_FILE);
+  const kept = await readFile(file, "utf8").catch(() => undefined);
+  if (kept !== undefined && createSigner(kept) !== null) {
+    return { ...secrets, AUDIT_SIGNING_KEY: kept };
+  }
+  const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
+  const key = JSON.stringify({ ...(await exportJWK(privateKey)), kid: randomUUID() });
+  await mkdir(persist, { recursive: true });
+  await writeFile(file, key, { mode: 0o600 });
+  await chmod(file, 0o600);
+  return { ...secrets, AUDIT_SIGNING_KEY: key };
+}
+
+/**
+ * The secrets as the file that wrangler reads. Quoted, since it would take `#` for a comment, with
+ * `\$` for `$`, since it would put a variable there.
+ */
+export function toEnvFile(secrets: Secrets): string {
+  return Object.entries(secrets)
+    .map(([name, value]) => {
+      const quote = ["'", "`", '"'].find((candidate) => !value.includes(candidate));
+      if (quote === undefined || /[\r\n]/.test(value)) {
+        throw new UsageError(`The value of ${name} has a line break or all three kinds of quote.`);
+      }
+      return `${name}=${quote}${value.replaceAll("$", "\\$")}${quote}\n`;
+    })
+    .join("");
+}
