@@ -2,15 +2,22 @@
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { stripVTControlCharacters } from "node:util";
 import { UsageError } from "./config-file.ts";
 
 const LEASH = join(import.meta.dirname, "leash.ts");
 const WRANGLER = join(import.meta.dirname, "../../node_modules/wrangler/bin/wrangler.js");
 const START_TIMEOUT_MS = 60_000;
 const POLL_MS = 100;
+const POLL_TIMEOUT_MS = 2_000;
 const HOST = "127.0.0.1";
 /** Lines of wrangler that say nothing to whoever started the gateway. */
 const NOISE = /wrangler|─{5}|Using secrets|has access to|^Binding|^env\.|^⎔|^\s*$|^\[/;
+
+/** What wrangler puts before a line that the Worker wrote as an error or a warning. */
+const LOG_DECORATION = /^\S+ \[[A-Z]+\] (?=\{)/;
+const TAIL_LINES = 40;
 
 export interface ServerOptions {
   readonly toml: string;
@@ -48,15 +55,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     },
   );
   const tail: string[] = [];
-  const hear = (chunk: Buffer): void => {
-    for (const line of chunk.toString("utf8").split("\n")) {
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on("line", (raw) => {
+      // Errors and warnings come in colour, whatever NO_COLOR says.
+      const line = stripVTControlCharacters(raw).replace(LOG_DECORATION, "");
       tail.push(line);
-      if (tail.length > 40) tail.shift();
+      if (tail.length > TAIL_LINES) tail.shift();
       if (!NOISE.test(line)) options.onLine(line);
-    }
-  };
-  child.stdout.on("data", hear);
-  child.stderr.on("data", hear);
+    });
+  }
   const ended = new Promise<void>((resolve) => {
     child.on("exit", () => resolve());
   });
@@ -94,7 +101,9 @@ async function answering(url: string, ended: Promise<void>): Promise<void> {
     over = true;
   });
   for (const end = Date.now() + START_TIMEOUT_MS; Date.now() < end && !over; ) {
-    const response = await fetch(url).catch(() => undefined);
+    // Until the Worker is built, the runtime takes requests and holds them.
+    const signal = AbortSignal.timeout(POLL_TIMEOUT_MS);
+    const response = await fetch(url, { signal }).catch(() => undefined);
     if (response?.ok) return;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
