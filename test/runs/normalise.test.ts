@@ -335,6 +335,7 @@ describe("identity", () => {
     ["a null id", { id: null, status: "queued" }],
     ["an id that is no text", { id: { value: "run_1" }, status: "queued" }],
     ["an id that is a boolean", { id: true, status: "queued" }],
+    ["an inherited id", Object.assign(Object.create({ id: "run_1" }), { status: "queued" })],
     // Written as text, since a literal would set the prototype.
     ["an id behind __proto__", JSON.parse('{"__proto__":{"id":"run_1"},"status":"queued"}')],
   ])("is refused when there is %s", (_, input) => {
@@ -505,11 +506,12 @@ describe("numbers and booleans", () => {
 
   test.each([
     [true, true],
-    ["TRUE", true],
+    ["true", true],
     [1, true],
     ["1", true],
     [false, false],
     ["false", false],
+    [" FALSE ", false],
     [0, false],
     ["0", false],
     [2, true],
@@ -535,6 +537,11 @@ describe("usage", () => {
       expect(field("usage", usage, { status: "completed" })).toEqual(counts);
     },
   );
+
+  test("is also read in the words of the Responses API", () => {
+    const usage = { input_tokens: 3, output_tokens: 4, total_tokens: 8 };
+    expect(field("usage", usage, { status: "completed" })).toEqual({ ...counts, total_tokens: 8 });
+  });
 
   test.each([
     [{}],
@@ -602,11 +609,14 @@ describe("metadata", () => {
   });
 
   test("__proto__ is no pair, and leaves the prototype alone", () => {
-    const given = JSON.parse('{"__proto__":"x","constructor":"y","\\ud800":"z"}');
-    const pairs = field("metadata", given);
+    const given = JSON.parse('{"__proto__":"x","constructor":"y","\\ud800":"z\\udc00"}');
+    const more = Object.fromEntries(Array.from({ length: 14 }, (_, n) => [`k${n}`, "v"]));
+    // 17 members, of which one is no pair and takes no place.
+    const pairs = field("metadata", Object.assign(given, more));
     expect(Object.entries(pairs as object)).toEqual([
       ["constructor", "y"],
-      ["\ufffd", "z"],
+      ["\ufffd", "z\ufffd"],
+      ...Object.entries(more),
     ]);
     expect(Object.getPrototypeOf(pairs)).toBe(Object.prototype);
   });
