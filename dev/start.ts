@@ -1,7 +1,7 @@
 // `npm start`: the gateway on this machine, with a simulated upstream or with a team's own config.
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { readConfigFile, UsageError } from "./local/config-file.ts";
+import { readConfigFile, UsageError } from "../cli/config-file.ts";
 import { startGateway } from "./local/gateway.ts";
 import { SAMPLE_AUDIENCE, SAMPLE_SECRETS, sampleConfig } from "./local/sample.ts";
 import { readSecretsFile } from "./local/secrets-file.ts";

@@ -1,7 +1,7 @@
 // The sample config with the addresses of a simulator that is running, and the keys that go with it.
 import { join } from "node:path";
+import { parseConfig, readText } from "../../cli/config-file.ts";
 import type { ConfigDocument } from "../../src/config/schema.ts";
-import { parseConfig, readText } from "./config-file.ts";
 
 const FILE = join(import.meta.dirname, "../sample.config.jsonc");
 /** As the file has it, so that it can be read, and served with `--config`, as it stands. */

@@ -1,12 +1,11 @@
 // A file of NAME=value lines → the Worker's secrets, checked against what the config names.
-import { randomUUID } from "node:crypto";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-import { exportJWK, generateKeyPair } from "jose";
+import { readText, UsageError } from "../../cli/config-file.ts";
+import { newSigningKey } from "../../cli/signing-key.ts";
 import { createSigner } from "../../src/audit/sign.ts";
 import type { ConfigDocument } from "../../src/config/schema.ts";
-import { readText, UsageError } from "./config-file.ts";
 
 export type Secrets = Readonly<Record<string, string>>;
 
@@ -49,8 +48,7 @@ export async function withSigningKey(secrets: Secrets, persist: string): Promise
   if (kept !== undefined && createSigner(kept) !== null) {
     return { ...secrets, AUDIT_SIGNING_KEY: kept };
   }
-  const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
-  const key = JSON.stringify({ ...(await exportJWK(privateKey)), kid: randomUUID() });
+  const key = await newSigningKey();
   await mkdir(persist, { recursive: true });
   await writeFile(file, key, { mode: 0o600 });
   await chmod(file, 0o600);

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { stripVTControlCharacters } from "node:util";
-import { UsageError } from "./config-file.ts";
+import { UsageError } from "../../cli/config-file.ts";
 
 const LEASH = join(import.meta.dirname, "leash.ts");
 const WRANGLER = join(import.meta.dirname, "../../node_modules/wrangler/bin/wrangler.js");

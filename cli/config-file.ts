@@ -7,7 +7,7 @@ import {
   parseTree,
   printParseErrorCode,
 } from "jsonc-parser";
-import { ConfigDocument, describeProblem } from "../../src/config/schema.ts";
+import { ConfigDocument, describeProblem } from "../src/config/schema.ts";
 
 /** What a person has to mend. Its message is shown as it is, without a stack. */
 export class UsageError extends Error {

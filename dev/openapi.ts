@@ -1,0 +1,228 @@
+// `npm run openapi`: the API description, from the schemas and the table of failures that the Worker uses.
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as z from "zod";
+import { AuditEvent } from "../src/audit/event.ts";
+import { FAILURES, type Reason } from "../src/failure.ts";
+import { OUTCOMES } from "../src/runs/outcome.ts";
+import { Run } from "../src/runs/run.ts";
+import { VERSION } from "../src/version.ts";
+
+const FILE = join(import.meta.dirname, "../src/openapi.json");
+
+type Json = Record<string, unknown>;
+
+/** What reading the audit log can be refused for. */
+const AUDIT_READS: readonly Reason[] = [
+  "invalid_request",
+  "missing_token",
+  "invalid_token",
+  "insufficient_scope",
+  "tenant_not_allowed",
+  "method_not_allowed",
+  "identity_unavailable",
+  "config_invalid",
+  "internal_error",
+];
+const ALL_BUT_AUDIT_READS: readonly Reason[] = (Object.keys(FAILURES) as Reason[]).filter(
+  (reason) => reason !== "not_found",
+);
+
+const text = `${JSON.stringify(description(), null, 2)}\n`;
+if (process.argv.includes("--check")) {
+  if ((await readFile(FILE, "utf8")) !== text) {
+    console.error("src/openapi.json is out of date: npm run openapi");
+    process.exitCode = 1;
+  }
+} else {
+  await writeFile(FILE, text);
+}
+
+function description(): Json {
+  const run = { description: "The Run, whole.", headers: runHeaders(), ...json(ref("Run")) };
+  const ids = [pathParameter("thread_id"), pathParameter("run_id")];
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Stopgate",
+      version: VERSION,
+      description: "The Stop button's other half: one cancel contract for AI runs, any upstream.",
+      license: { name: "MIT", identifier: "MIT" },
+    },
+    security: [{ token: [] }],
+    paths: {
+      "/v1/threads/{thread_id}/runs/{run_id}/cancel": {
+        post: {
+          operationId: "cancelRun",
+          summary: "Cancel a run",
+          parameters: [...ids, prefer()],
+          requestBody: {
+            required: false,
+            ...json({
+              type: "object",
+              properties: { reason: { type: "string", maxLength: 256 } },
+              additionalProperties: false,
+            }),
+          },
+          responses: { 200: run, ...failures(ALL_BUT_AUDIT_READS) },
+        },
+      },
+      "/v1/threads/{thread_id}/runs/{run_id}": {
+        get: {
+          operationId: "readRun",
+          summary: "Read a run, allowed as its cancel is",
+          parameters: ids,
+          responses: { 200: run, ...failures(ALL_BUT_AUDIT_READS) },
+        },
+      },
+      "/v1/audit/events": {
+        get: {
+          operationId: "listEvents",
+          summary: "The tenant's audit events, newest first",
+          parameters: [
+            query("limit", { type: "integer", minimum: 1, maximum: 200, default: 50 }),
+            query("cursor", { type: "string" }),
+          ],
+          responses: {
+            200: { description: "A page.", ...json(ref("EventList")) },
+            ...failures(AUDIT_READS),
+          },
+        },
+      },
+      "/v1/audit/events/{id}": {
+        get: {
+          operationId: "readEvent",
+          summary: "One audit event",
+          parameters: [pathParameter("id")],
+          responses: {
+            200: { description: "The event.", ...json(ref("AuditEvent")) },
+            ...failures([...AUDIT_READS, "not_found"]),
+          },
+        },
+      },
+      "/v1/audit/export": {
+        get: {
+          operationId: "exportEvents",
+          summary: "Every closed event, one a line",
+          parameters: [query("cursor", { type: "string" })],
+          responses: {
+            200: {
+              description: "NDJSON.",
+              content: { "application/x-ndjson": { schema: { type: "string" } } },
+            },
+            ...failures(AUDIT_READS),
+          },
+        },
+      },
+      "/.well-known/audit-keys.json": {
+        get: {
+          operationId: "readAuditKeys",
+          summary: "The public keys of signed events",
+          security: [],
+          responses: { 200: { description: "A JWK set.", ...json({ type: "object" }) } },
+        },
+      },
+      "/healthz": {
+        get: {
+          operationId: "readHealth",
+          summary: "Whether the config serves",
+          security: [],
+          responses: {
+            200: { description: "It does.", ...json({ type: "object" }) },
+            ...failures(["config_invalid"]),
+          },
+        },
+      },
+      "/openapi.json": {
+        get: {
+          operationId: "readDescription",
+          summary: "This document",
+          security: [],
+          responses: { 200: { description: "OpenAPI 3.1.", ...json({ type: "object" }) } },
+        },
+      },
+    },
+    components: {
+      securitySchemes: { token: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
+      schemas: {
+        Run: schemaOf(Run),
+        AuditEvent: schemaOf(AuditEvent),
+        EventList: {
+          type: "object",
+          properties: {
+            object: { const: "list" },
+            data: { type: "array", items: ref("AuditEvent") },
+            has_more: { type: "boolean" },
+            next_cursor: { type: ["string", "null"] },
+          },
+          required: ["object", "data", "has_more", "next_cursor"],
+        },
+        Error: {
+          type: "object",
+          properties: {
+            error: {
+              type: "object",
+              properties: {
+                message: { type: "string" },
+                type: { type: "string" },
+                param: { type: ["string", "null"] },
+                code: { enum: Object.keys(FAILURES) },
+              },
+              required: ["message", "type", "param", "code"],
+              additionalProperties: false,
+            },
+          },
+          required: ["error"],
+          additionalProperties: false,
+        },
+      },
+    },
+  };
+}
+
+/** One response per status: OpenAPI has no other way to tell two codes of one status apart. */
+function failures(reasons: readonly Reason[]): Json {
+  const byStatus = Map.groupBy(reasons, (reason) => FAILURES[reason].status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, codes]) => [
+      status,
+      { description: codes.join(", "), ...json(ref("Error")) },
+    ]),
+  );
+}
+
+function runHeaders(): Json {
+  const header = (description: string, schema: Json): Json => ({ description, schema });
+  return {
+    "cancel-outcome": header("What is true of the cancel; absent on a read.", { enum: OUTCOMES }),
+    "audit-id": header("The event's id, or `none`; absent on a read.", { type: "string" }),
+    "preference-applied": header("RFC 7240.", { type: "string" }),
+    "x-request-id": header("The request's id in the log.", { type: "string" }),
+  };
+}
+
+function schemaOf(schema: z.ZodType): Json {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "output" });
+  return rest;
+}
+
+function json(schema: Json): Json {
+  return { content: { "application/json": { schema } } };
+}
+
+function ref(name: string): Json {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+function pathParameter(name: string): Json {
+  return { name, in: "path", required: true, schema: { type: "string" } };
+}
+
+function query(name: string, schema: Json): Json {
+  return { name, in: "query", required: false, schema };
+}
+
+function prefer(): Json {
+  const description = "`wait=N` (seconds, at most 25), `handling=strict` or `handling=lenient`.";
+  return { name: "prefer", in: "header", required: false, description, schema: { type: "string" } };
+}
