@@ -19,22 +19,29 @@ export interface Connection {
   readonly key: string;
 }
 
+export interface CallTools {
+  readonly fetch: typeof fetch;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly traceparent: string | undefined;
+}
+
 export interface UpstreamReply extends Reply {
   readonly requestId: string | null;
   readonly retryAfterSeconds: number | undefined;
 }
 
 /**
- * Sends one request. Any status below 300 or from 400 on is a reply. Throws `Refusal`:
- * `upstream_timeout` when `signal` ends it, `upstream_unreachable` when the connection fails,
- * `upstream_error` for a redirect, a body over the cap or one that cannot be decoded.
+ * Sends one request. Any status is a reply, that of a redirect too: it is not followed. Throws
+ * `Refusal`: `upstream_timeout` when `signal` ends it, `upstream_unreachable` when the connection
+ * fails, `upstream_error` when the body is over the cap or cannot be decoded; before anything is
+ * sent, `run_not_found` for an id that would move the path, `config_invalid` for an impossible key.
  */
 export async function call(
-  fetcher: typeof fetch,
+  { fetch: fetcher, now, traceparent }: CallTools,
   connection: Connection,
   request: UpstreamRequest,
   signal: AbortSignal,
-  traceparent?: string,
 ): Promise<UpstreamReply> {
   const url = addressOf(connection.baseUrl, request);
   const init: RequestInit = {
@@ -46,10 +53,6 @@ export async function call(
   };
   try {
     const response = await fetcher(url.href, init);
-    if (response.status >= 300 && response.status < 400) {
-      await response.body?.cancel();
-      throw new Refusal("upstream_error", { detail: `redirect ${response.status}` });
-    }
     const text = await readText(response);
     return {
       status: response.status,
@@ -57,7 +60,7 @@ export async function call(
       body: parseJson(text),
       origin: url.origin,
       requestId: requestIdOf(response.headers),
-      retryAfterSeconds: retryAfterOf(response.headers),
+      retryAfterSeconds: retryAfterOf(response.headers, now()),
     };
   } catch (error) {
     throw asRefusal(error, signal);
@@ -66,22 +69,32 @@ export async function call(
 
 /** The address, checked to be the one that was meant: no segment may move it (G1). */
 function addressOf(baseUrl: string, { path, query = {} }: UpstreamRequest): URL {
+  // Nothing between two slashes, or after the last, would name the list instead of the run.
+  if (path.some((segment) => segment === "" || !segment.isWellFormed())) throw moved();
   const base = new URL(baseUrl);
   const pathname = `${base.pathname.replace(/\/$/, "")}/${path.map(encodeURIComponent).join("/")}`;
   const url = new URL(pathname, base.origin);
-  if (url.origin !== base.origin || url.pathname !== pathname) {
-    throw new Refusal("run_not_found", { detail: "an id would move the upstream path" });
-  }
+  if (url.origin !== base.origin || url.pathname !== pathname) throw moved();
   url.search = new URLSearchParams(query).toString();
   return url;
 }
 
+function moved(): Refusal {
+  return new Refusal("run_not_found", { detail: "an id would move the upstream path" });
+}
+
+/** What a header can carry. Of anything else workerd throws, or logs the value, and that is the key. */
+const PRINTABLE = /^[ -~]+$/;
+
 /** New headers only: nothing of the client's request reaches an upstream (G5). */
 function headersFor({ adapter, key }: Connection, traceparent: string | undefined): Headers {
+  if (!PRINTABLE.test(key.trim())) {
+    throw new Refusal("config_invalid", { detail: "the upstream key does not fit in a header" });
+  }
   const headers = new Headers(adapter.headers);
   headers.set("accept", "application/json");
   headers.set("user-agent", `stopgate/${VERSION}`);
-  headers.set(adapter.credential.header, adapter.credential.prefix + key);
+  headers.set(adapter.credential.header, adapter.credential.prefix + key.trim());
   if (traceparent !== undefined) headers.set("traceparent", traceparent);
   return headers;
 }
@@ -119,10 +132,10 @@ function requestIdOf(headers: Headers): string | null {
 }
 
 /** Seconds or a date, as RFC 9110 §10.2.3 has it; in whole seconds, at least 1. */
-function retryAfterOf(headers: Headers): number | undefined {
+function retryAfterOf(headers: Headers, nowMs: number): number | undefined {
   const value = headers.get("retry-after");
   if (value === null) return undefined;
-  const seconds = /^\d{1,9}$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000;
+  const seconds = /^\d{1,9}$/.test(value) ? Number(value) : (Date.parse(value) - nowMs) / 1000;
   return Number.isFinite(seconds)
     ? Math.min(Math.max(Math.ceil(seconds), 1), RETRY_AFTER_SECONDS)
     : undefined;
@@ -133,7 +146,8 @@ function asRefusal(error: unknown, signal: AbortSignal): Refusal {
   // The text of a network error may hold an address, never a key; only its name goes to the log.
   const detail = error instanceof Error ? error.name : "unknown";
   if (signal.aborted) return new Refusal("upstream_timeout", { detail });
-  return error instanceof TypeError && /decod|gzip|inflate/i.test(error.message)
+  // workerd: `Gzip decompression failed.`, `Brotli compressed stream ended prematurely.`
+  return error instanceof TypeError && /compress/i.test(error.message)
     ? new Refusal("upstream_error", { detail: "the reply cannot be decoded" })
     : new Refusal("upstream_unreachable", { detail });
 }

@@ -8,13 +8,14 @@ import { member, text } from "./reading.ts";
 import type { Reply, RunContext, Upstream } from "./upstream.ts";
 
 /** Statuses whose counterpart does not depend on anything else. */
-const STATUS: Readonly<Record<string, string>> = {
-  pending: "queued",
-  running: "in_progress",
-  success: "completed",
-  error: "failed",
-  timeout: "expired",
-};
+const STATUS: ReadonlyMap<string, string> = new Map([
+  ["pending", "queued"],
+  ["running", "in_progress"],
+  // Also a run that stopped to ask a human: only its thread says so, and a new run goes on from there.
+  ["success", "completed"],
+  ["error", "failed"],
+  ["timeout", "expired"],
+]);
 
 /** The docs say that a terminal run is an error, and not which; the state tells. */
 const REFUSALS: readonly number[] = [400, 409, 422];
@@ -24,7 +25,7 @@ export const langgraph: Upstream = {
   options: { action: z.enum(["interrupt"]).default("interrupt") },
   credential: { header: "x-api-key", prefix: "" },
   headers: {},
-  // `interrupted` is also the word for a run that waits for a human.
+  // See `statusOf`; and there is no `cancelled_at`.
   forgetsCancel: true,
   deadlineMs: 10_000,
 
@@ -72,9 +73,13 @@ function toRun(body: unknown, context: RunContext): Run {
   );
 }
 
-/** `interrupted` is a cancelled run if somebody cancelled it, otherwise one that waits for a human. */
+/**
+ * LangGraph's own servers say `interrupted` of a cancelled run alone (1.5.1 as run, the SDK's
+ * reference), Aegra also of one that waits for a human. So without a cancel that is known of, it is
+ * taken for waiting: that can still be cancelled, while a false `cancelled` would be a false promise.
+ */
 function statusOf(status: string | undefined, reason: unknown, context: RunContext): string {
-  if (status !== "interrupted") return STATUS[status ?? "running"] ?? "in_progress";
+  if (status !== "interrupted") return STATUS.get(status ?? "running") ?? "in_progress";
   const cancelled = context.cancelledAt !== null || (reason !== null && reason !== undefined);
   return cancelled ? "cancelled" : "requires_action";
 }

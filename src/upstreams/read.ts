@@ -1,19 +1,15 @@
 // Reads one run: the proof of ownership before a cancel, the truth after it. Sends nothing but GETs.
 import { Refusal } from "../failure.ts";
 import { isTerminal, type Run } from "../runs/run.ts";
-import { type Connection, call, type UpstreamReply } from "./call.ts";
+import { type CallTools, type Connection, call, type UpstreamReply } from "./call.ts";
 import type { Target } from "./upstream.ts";
 
 const READ_TIMEOUT_MS = 4_000;
 
-export interface UpstreamTools {
-  readonly fetch: typeof fetch;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
+export interface UpstreamTools extends CallTools {
   readonly sleep: (ms: number) => Promise<void>;
   /** When the ledger remembers a cancel of the run, in Unix seconds. Asked only where needed. */
   readonly recall: (target: Target) => Promise<number | null>;
-  readonly traceparent: string | undefined;
 }
 
 /** A run as it was read, with the pairs its creator attached. */
@@ -34,8 +30,13 @@ export async function readRun(
   const recalled = connection.adapter.forgetsCancel ? tools.recall(target) : null;
   const [cancelledAt, reply] = await Promise.all([recalled, requestRun(tools, connection, target)]);
   const read = interpret(connection, reply, target, cancelledAt);
-  const winding = cancelledAt !== null && !isTerminal(read.run.status);
-  return winding ? { ...read, run: { ...read.run, status: "cancelling" } } : read;
+  const isWinding = cancelledAt !== null && !isTerminal(read.run.status);
+  return isWinding ? { ...read, run: windingDown(read.run) } : read;
+}
+
+/** A run whose cancel was taken and that still moves: there is nothing left for anyone to do about it. */
+export function windingDown(run: Run): Run {
+  return { ...run, status: "cancelling", required_action: null, cancelled_at: null, usage: null };
 }
 
 export interface ReadOptions {
@@ -64,7 +65,7 @@ function requestRun(
   const { adapter, options } = connection;
   const own = AbortSignal.timeout(READ_TIMEOUT_MS);
   const signal = deadline === undefined ? own : AbortSignal.any([deadline, own]);
-  return call(tools.fetch, connection, adapter.read(target, options), signal, tools.traceparent);
+  return call(tools, connection, adapter.read(target, options), signal);
 }
 
 function interpret(

@@ -4,10 +4,10 @@ import { asRefusal, type Reason, Refusal } from "../failure.ts";
 import { type Outcome, outcomeOf } from "../runs/outcome.ts";
 import { isTerminal, type Run, type RunStatus } from "../runs/run.ts";
 import { type Connection, call, type UpstreamReply } from "./call.ts";
-import { fetchRun, refusalFor, type UpstreamTools } from "./read.ts";
+import { fetchRun, refusalFor, type UpstreamTools, windingDown } from "./read.ts";
 import type { Target } from "./upstream.ts";
 
-/** The share of the deadline that a cancel may take, so that time is left to read the run. */
+/** The share of what is left of the deadline that a cancel may take: the run has to be read as well. */
 const CANCEL_SHARE = 0.7;
 const MAX_CANCELS = 2;
 const FIRST_POLL_MS = 200;
@@ -21,14 +21,18 @@ export interface StopFacts {
   readonly upstreamRequestId: string | null;
   /** Cancels that were sent. */
   readonly attempts: number;
+  /** The upstream took a cancel of ours, whatever came of it: the ledger may have to remember that. */
+  readonly accepted: boolean;
   /** Milliseconds from the first request to the last reply. */
   readonly ms: number;
 }
 interface Stopped {
   readonly run: Run;
   readonly outcome: Outcome;
-  /** The upstream took our cancel, so that what the run still does is winding down. */
+  /** The upstream took our cancel, or the run shows it: what the run still does is winding down. */
   readonly accepted: boolean;
+  /** When our cancel was sent, in Unix seconds; null when none was, or the run's state refused it. */
+  readonly cancelledAt: number | null;
 }
 export type StopResult = StopFacts &
   (
@@ -42,6 +46,7 @@ export type StopResult = StopFacts &
 
 interface Trace {
   attempts: number;
+  accepted: boolean;
   upstreamStatus: number | null;
   upstreamRequestId: string | null;
 }
@@ -57,7 +62,12 @@ export async function stopRun(
   before: Run | null,
 ): Promise<StopResult> {
   const startedAt = tools.now();
-  const trace: Trace = { attempts: 0, upstreamStatus: null, upstreamRequestId: null };
+  const trace: Trace = {
+    attempts: 0,
+    accepted: false,
+    upstreamStatus: null,
+    upstreamRequestId: null,
+  };
   const facts = (after: RunStatus | null): StopFacts => ({
     before: before?.status ?? null,
     after,
@@ -85,17 +95,18 @@ async function cancelAndDecide(
   before: Run | null,
   trace: Trace,
 ): Promise<Stopped> {
+  const { adapter } = connection;
   const beforeStatus = before?.status ?? null;
-  if (before !== null && (isTerminal(before.status) || before.status === "cancelling")) {
-    return judge(before, false, before.status);
-  }
-  const { deadlineMs } = connection.adapter;
-  const deadline = AbortSignal.timeout(deadlineMs);
+  if (before !== null && isSettled(before)) return judge(before, false, beforeStatus, null);
+
+  const endsAt = tools.now() + adapter.deadlineMs;
+  const deadline = AbortSignal.timeout(adapter.deadlineMs);
   const readWith = (cancelledAt: number | null): Promise<Run> =>
     fetchRun(tools, connection, target, { cancelledAt, deadline }).then(({ run }) => run);
 
   for (;;) {
-    const signal = AbortSignal.any([deadline, AbortSignal.timeout(deadlineMs * CANCEL_SHARE)]);
+    const share = Math.max(endsAt - tools.now(), 0) * CANCEL_SHARE;
+    const signal = AbortSignal.any([deadline, AbortSignal.timeout(share)]);
     const answer = await sendCancel(tools, connection, target, signal, trace);
     const nowSeconds = Math.floor(tools.now() / 1_000);
 
@@ -103,18 +114,22 @@ async function cancelAndDecide(
       return await confirm(answer.reply, before, nowSeconds, connection, target, readWith);
     }
     if (answer.kind === "refused") {
-      const cancelledAt = connection.adapter.forgetsCancel ? await tools.recall(target) : null;
-      return judge(await readWith(cancelledAt), false, beforeStatus);
+      const recalled = adapter.forgetsCancel ? await tools.recall(target) : null;
+      return judge(await readWith(recalled), false, beforeStatus, null);
     }
     // Lost: the cancel may have arrived. The state tells; only a run that still moves is asked again.
     const run = await readWith(nowSeconds).catch((error: unknown) => {
       throw afterLostReply(answer.refusal, asRefusal(error));
     });
-    const settled = isTerminal(run.status) || run.status === "cancelling";
-    if (settled || trace.attempts >= MAX_CANCELS || deadline.aborted) {
-      return judge(run, settled, beforeStatus);
+    if (isSettled(run) || trace.attempts >= MAX_CANCELS || deadline.aborted) {
+      return judge(run, isSettled(run), beforeStatus, nowSeconds);
     }
   }
+}
+
+/** There is nothing left to cancel: the run has ended, or is on its way there. */
+function isSettled({ status }: Run): boolean {
+  return isTerminal(status) || status === "cancelling";
 }
 
 type CancelAnswer =
@@ -122,7 +137,7 @@ type CancelAnswer =
   | { readonly kind: "refused" }
   | { readonly kind: "lost"; readonly refusal: Refusal };
 
-/** Throws `Refusal` for what no state of the run can explain: an unknown run, a bad key, a limit. */
+/** Throws `Refusal` for what leaves no doubt: an unknown run, a bad key, a limit. */
 async function sendCancel(
   tools: UpstreamTools,
   connection: Connection,
@@ -134,13 +149,7 @@ async function sendCancel(
   trace.attempts += 1;
   let reply: UpstreamReply;
   try {
-    reply = await call(
-      tools.fetch,
-      connection,
-      adapter.cancel(target, options),
-      signal,
-      tools.traceparent,
-    );
+    reply = await call(tools, connection, adapter.cancel(target, options), signal);
   } catch (error) {
     const refusal = asRefusal(error);
     if (!LOST.includes(refusal.reason)) throw refusal;
@@ -148,15 +157,22 @@ async function sendCancel(
   }
   trace.upstreamStatus = reply.status;
   trace.upstreamRequestId = reply.requestId;
-  if (reply.status < 300) return { kind: "accepted", reply };
-  // After a lost first cancel, a refusal of the second may be the first one's doing.
-  const secondTry = trace.attempts > 1 && reply.status < 500;
-  if (adapter.isStateRefusal(reply) || secondTry) return { kind: "refused" };
-  throw refusalFor(connection, reply);
+  if (reply.status < 300) {
+    trace.accepted = true;
+    return { kind: "accepted", reply };
+  }
+  const refusal = refusalFor(connection, reply);
+  // Whatever the second is told, the first may have arrived, and may be why.
+  if (trace.attempts > 1) return { kind: "lost", refusal };
+  if (adapter.isStateRefusal(reply)) return { kind: "refused" };
+  throw refusal;
 }
 
-/** What leaves open whether the cancel arrived: the connection broke, the answer came too late. */
-const LOST: readonly Reason[] = ["upstream_timeout", "upstream_unreachable"];
+/**
+ * What leaves open whether the cancel arrived: the connection broke, the answer came too late, or
+ * its body was more than is read.
+ */
+const LOST: readonly Reason[] = ["upstream_timeout", "upstream_unreachable", "upstream_error"];
 
 function afterLostReply(cancel: Refusal, read: Refusal): Refusal {
   const down = cancel.reason === "upstream_unreachable" && read.reason === "upstream_unreachable";
@@ -173,27 +189,34 @@ async function confirm(
   target: Target,
   readWith: (cancelledAt: number) => Promise<Run>,
 ): Promise<Stopped> {
+  const accepted = { accepted: true, cancelledAt: nowSeconds } as const;
   const said = attempt(() => adapter.toRun(reply.body, { ...target, cancelledAt: nowSeconds }));
-  if (said !== null && !isTerminal(said.status)) {
-    return { run: { ...said, status: "cancelling" }, outcome: "cancelling", accepted: true };
+  // Some servers cancel by the run's id alone: the answer is all that shows whose run it was.
+  if (said instanceof Refusal && said.reason === "run_not_found") throw said;
+  if (!(said instanceof Refusal) && !isTerminal(said.status)) {
+    return { ...accepted, run: windingDown(said), outcome: "cancelling" };
   }
   const read = await readWith(nowSeconds).catch(asRefusal);
-  const known = said ?? before;
-  if (!(read instanceof Refusal)) return judge(read, true, before?.status ?? null);
+  if (!(read instanceof Refusal)) return judge(read, true, before?.status ?? null, nowSeconds);
+  const known = said instanceof Refusal ? before : said;
   if (known === null) throw new Refusal("outcome_unknown", { detail: read.message });
   if (isTerminal(known.status) && known.status !== "cancelled") {
-    return { run: known, outcome: `already_${known.status}`, accepted: true };
+    return { ...accepted, run: known, outcome: `already_${known.status}` };
   }
   // Accepted, perhaps even said to be cancelled, but no read says so: claim no more than that.
-  const run: Run = { ...known, status: "cancelling", cancelled_at: null, usage: null };
-  return { run, outcome: "not_confirmed", accepted: true };
+  return { ...accepted, run: windingDown(known), outcome: "not_confirmed" };
 }
 
 /** A run that was read, in words. One that still moves after an accepted cancel is winding down. */
-function judge(read: Run, accepted: boolean, before: RunStatus | null): Stopped {
-  const run: Run = accepted && !isTerminal(read.status) ? { ...read, status: "cancelling" } : read;
+function judge(
+  read: Run,
+  accepted: boolean,
+  before: RunStatus | null,
+  cancelledAt: number | null,
+): Stopped {
+  const run = accepted && !isTerminal(read.status) ? windingDown(read) : read;
   const outcome = outcomeOf({ accepted, confirmed: true, before, after: run.status });
-  return { run, outcome, accepted };
+  return { run, outcome, accepted, cancelledAt };
 }
 
 /**
@@ -207,13 +230,15 @@ export async function waitUntilTerminal(
   stopped: StopResult,
   waitMs: number,
 ): Promise<StopResult> {
-  let latest = stopped;
+  if (!("run" in stopped) || isTerminal(stopped.run.status) || waitMs <= 0) return stopped;
+  let latest: StopResult & Stopped = stopped;
   const until = tools.now() + waitMs;
-  const cancelledAt = Math.floor(tools.now() / 1_000);
+  const { forgetsCancel } = connection.adapter;
+  const recalled = forgetsCancel && stopped.cancelledAt === null ? tools.recall(target) : null;
+  const cancelledAt = stopped.cancelledAt ?? (await recalled);
   for (let pause = FIRST_POLL_MS; ; pause = Math.min(pause * 1.5, LONGEST_POLL_MS)) {
-    if (!("run" in latest) || isTerminal(latest.run.status)) return latest;
     const left = until - tools.now();
-    if (left <= 0) return latest;
+    if (left <= 0 || isTerminal(latest.run.status)) return latest;
     await tools.sleep(Math.min(pause, left));
     latest = await readAgain(tools, connection, target, latest, cancelledAt);
   }
@@ -224,21 +249,23 @@ async function readAgain(
   connection: Connection,
   target: Target,
   latest: StopResult & Stopped,
-  cancelledAt: number,
-): Promise<StopResult> {
+  cancelledAt: number | null,
+): Promise<StopResult & Stopped> {
   try {
     const { run } = await fetchRun(tools, connection, target, { cancelledAt });
-    const judged = judge(run, latest.accepted, latest.before);
+    // A cancel whose answer was lost has arrived after all when the run shows it.
+    const arrived = latest.accepted || (latest.cancelledAt !== null && isSettled(run));
+    const judged = judge(run, arrived, latest.before, latest.cancelledAt);
     return { ...latest, ...judged, after: judged.run.status };
   } catch {
     return { ...latest, outcome: "not_confirmed" };
   }
 }
 
-function attempt<T>(step: () => T): T | null {
+function attempt<T>(step: () => T): T | Refusal {
   try {
     return step();
-  } catch {
-    return null;
+  } catch (error) {
+    return asRefusal(error);
   }
 }

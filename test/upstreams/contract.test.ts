@@ -1,0 +1,491 @@
+// One contract for every upstream: whatever server it is, the same things come out. Made from tables,
+// so that a new adapter gets all of this for one file of recorded replies.
+import { describe, expect, it, test } from "vitest";
+import { asRefusal, type Reason, type Refusal } from "../../src/failure.ts";
+import type { Outcome } from "../../src/runs/outcome.ts";
+import { isTerminal, Run, type RunStatus, TERMINAL_STATUSES } from "../../src/runs/run.ts";
+import type { Connection } from "../../src/upstreams/call.ts";
+import { UPSTREAMS } from "../../src/upstreams/index.ts";
+import { type ReadRun, readRun } from "../../src/upstreams/read.ts";
+import { type StopResult, stopRun, waitUntilTerminal } from "../../src/upstreams/stop.ts";
+import type { Target, Upstream } from "../../src/upstreams/upstream.ts";
+import { VERSION } from "../../src/version.ts";
+import { REPLIES } from "./replies/index.ts";
+import { type Exchange, plain, type Replies, SECRETS, type WireReply } from "./replies/replies.ts";
+import { connectionTo, NOW_SECONDS, type Script, scripted, toolsWith } from "./support.ts";
+
+const WAIT_MS = 25_000;
+const RECALLED_SECONDS = NOW_SECONDS - 60;
+
+type Ends =
+  | { readonly outcome: Outcome; readonly status: RunStatus }
+  | { readonly failure: Reason; readonly retryAfterSeconds?: number };
+
+interface Case {
+  readonly name: string;
+  readonly target: Target;
+  /** Where it is not the usual one. */
+  readonly baseUrl?: string;
+  /** The run as it was read before; absent when it was not. */
+  readonly before?: WireReply;
+  /** The ledger remembers an earlier cancel. */
+  readonly recalls?: true;
+  /** The replies to what is sent from then on. */
+  readonly replies: readonly WireReply[];
+  readonly sends: readonly ("cancel" | "read")[];
+  readonly waits?: true;
+  readonly ends: Ends;
+}
+
+/** The kinds that the contract knows nothing of. */
+function unrecorded(adapters: readonly Upstream[]): string[] {
+  return adapters.map(({ kind }) => kind).filter((kind) => !REPLIES.has(kind));
+}
+
+describe("the registry", () => {
+  it("has recorded replies for every adapter, and for nothing else", () => {
+    expect(unrecorded(UPSTREAMS)).toEqual([]);
+    expect([...REPLIES.keys()].toSorted()).toEqual(UPSTREAMS.map(({ kind }) => kind).toSorted());
+  });
+
+  it("would report an adapter that comes without them", () => {
+    const [known] = UPSTREAMS;
+    expect(unrecorded([...UPSTREAMS, { ...(known as Upstream), kind: "made-up" }])).toEqual([
+      "made-up",
+    ]);
+  });
+
+  it("names each kind once", () => {
+    expect(new Set(UPSTREAMS.map(({ kind }) => kind)).size).toBe(UPSTREAMS.length);
+  });
+});
+
+describe.each(UPSTREAMS.map((adapter) => ({ adapter, kind: adapter.kind })))(
+  "$kind",
+  (upstream) => {
+    const { adapter, kind } = upstream;
+    const replies = REPLIES.get(kind);
+    if (replies === undefined) {
+      test("has recorded replies", () =>
+        expect.fail(`there is no test/upstreams/replies/${kind}.ts`));
+      return;
+    }
+
+    describe("stopping a run", () => {
+      it.each(stopCases(replies, adapter))("$name", async (given) => {
+        const { result, script } = await stop(adapter, replies, given);
+        expectEnd(result, given);
+        expectRequests(script, replies, given);
+        expectNoSecret(result);
+        const cancels = given.sends.filter((sent) => sent === "cancel").length;
+        const lastCancel = given.replies[given.sends.lastIndexOf("cancel")];
+        expect(result).toMatchObject({
+          attempts: cancels,
+          upstreamStatus: cancels === 0 ? null : lastCancel?.status,
+          after: "run" in result ? result.run.status : null,
+        });
+      });
+    });
+
+    describe("reading a run", () => {
+      it.each(readCases(replies, adapter))("$name", async (given) => {
+        const script = scripted(given.replies);
+        const tools = toolsWith(script, given.recalls === undefined ? null : RECALLED_SECONDS);
+        const connection = connectionOf(adapter, replies, given);
+        const found = await readRun(tools, connection, given.target).catch(asRefusal);
+        expectRequests(script, replies, given);
+        expectRead(found, given);
+      });
+    });
+  },
+);
+
+// ── The cases of a stop ─────────────────────────────────────────────────────────────────────────
+
+function stopCases(replies: Replies, adapter: Upstream): Case[] {
+  return [
+    ...cancelCases("an active run", replies.active, "cancelled", replies),
+    ...cancelCases("a queued run", replies.queued, "cancelled", replies),
+    ...waitingCases(replies),
+    ...cancelCases("a run that wins the race", replies.lostRace, "already_completed", replies),
+    ...settledCases(replies, adapter),
+    ...unconfirmedCases(replies),
+    ...malformedCases(replies),
+    ...refusedCases(replies).map((given) => ({
+      ...given,
+      name: `refuses ${given.name}`,
+      sends: ["cancel"] as const,
+    })),
+    ...replies.unfound.map(({ name, target, cancel }) => ({
+      name: `knows nothing of ${name}`,
+      target,
+      replies: [cancel],
+      sends: ["cancel"] as const,
+      ends: { failure: "run_not_found" } as const,
+    })),
+    ...dialectCases(replies),
+  ];
+}
+
+/** With and without a read before, with and without waiting: always the same truth in the end. */
+function cancelCases(name: string, exchange: Exchange, end: Outcome, replies: Replies): Case[] {
+  const { target, before, cancel, after } = exchange;
+  const settled = { outcome: end, status: statusOf(end) };
+  const underWay = { outcome: "cancelling", status: "cancelling" } as const;
+  const confirmed = replies.accepting !== "cancelling";
+  const once = {
+    target,
+    replies: confirmed ? [cancel, after] : [cancel],
+    sends: confirmed ? (["cancel", "read"] as const) : (["cancel"] as const),
+    ends: confirmed ? settled : underWay,
+  };
+  const waited = {
+    target,
+    replies: [cancel, after],
+    sends: ["cancel", "read"] as const,
+    waits: true as const,
+    ends: settled,
+  };
+  return [
+    { name: `${name}, not read before`, ...once },
+    { name: `${name}, read before`, before, ...once },
+    { name: `${name}, waited for`, ...waited },
+    { name: `${name}, read before and waited for`, before, ...waited },
+  ];
+}
+
+function waitingCases(replies: Replies): Case[] {
+  const { waiting } = replies;
+  if (waiting === null) return [];
+  const name = "a run that waits for an action";
+  const cases = cancelCases(name, waiting, waiting.end, replies);
+  return isTerminal(waiting.status) ? cases.filter(({ before }) => before === undefined) : cases;
+}
+
+/** Nothing is sent to what has ended, or is on its way there, when that was read before. */
+function settledCases(replies: Replies, adapter: Upstream): Case[] {
+  const { windingDown, active } = replies;
+  const underWay = { outcome: "cancelling", status: "cancelling" } as const;
+  const silent = { replies: [], sends: [] } as const;
+  const ended = TERMINAL_STATUSES.flatMap((status): Case[] => {
+    const exchange = replies.ended[status];
+    if (exchange === null) return [];
+    const { target, before, cancel, after } = exchange;
+    const recalls = status === "cancelled" && adapter.forgetsCancel ? { recalls: true } : {};
+    // Some servers take a second cancel as they took the first: then nothing tells them apart.
+    const taken = status === "cancelled" && cancel.status < 300;
+    const already = { outcome: `already_${status}`, status } as const;
+    return [
+      { name: `a run that was ${status}`, target, before, ...recalls, ...silent, ends: already },
+      {
+        name: `a run that was ${status}, not read before`,
+        target,
+        replies: [cancel, after],
+        sends: ["cancel", "read"],
+        ends: taken ? { outcome: "cancelled", status } : already,
+      },
+    ] as Case[];
+  });
+  const second: Case[] = [];
+  if (windingDown !== null) {
+    const { target, before, cancel } = windingDown;
+    const name = "a run that is winding down";
+    second.push({ name, target, before, ...silent, ends: underWay });
+    second.push({
+      name: `${name}, not read before`,
+      target,
+      replies: [cancel, before],
+      sends: ["cancel", "read"],
+      ends: underWay,
+    });
+  }
+  if (adapter.forgetsCancel) {
+    const name = "a run whose cancel the ledger remembers";
+    const { target, before } = active;
+    second.push({ name, target, before, recalls: true, ...silent, ends: underWay });
+  }
+  return [...ended, ...second];
+}
+
+/** The upstream took the cancel, and then the run could not be read. */
+function unconfirmedCases(replies: Replies): Case[] {
+  const { accepting, active, serverError } = replies;
+  if (accepting === "cancelling") return [];
+  const { target, before, cancel } = active;
+  const unread = { replies: [cancel, serverError], sends: ["cancel", "read"] } as const;
+  const unconfirmed = { outcome: "not_confirmed", status: "cancelling" } as const;
+  const unknown = { failure: "outcome_unknown" } as const;
+  return [
+    {
+      name: "does not say cancelled of a run that cannot be read",
+      target,
+      before,
+      ...unread,
+      ends: unconfirmed,
+    },
+    {
+      name: "does not say cancelled of a run that cannot be read and was not before",
+      target,
+      ...unread,
+      ends: accepting === "cancelled" ? unconfirmed : unknown,
+    },
+  ];
+}
+
+/** A 200 that is no run: what was done shows only in a read. */
+function malformedCases(replies: Replies): Case[] {
+  const { target, before, after } = replies.lostRace;
+  const sends = ["cancel", "read"] as const;
+  return malformed(replies).flatMap(([name, body]): Case[] => [
+    {
+      name: `reads the run when the cancel is answered with ${name}`,
+      target,
+      replies: [body, after],
+      sends,
+      ends: { outcome: "already_completed", status: "completed" },
+    },
+    {
+      name: `does not know the outcome when everything is answered with ${name}`,
+      target,
+      replies: [body, body],
+      sends,
+      ends: { failure: "outcome_unknown" },
+    },
+    {
+      name: `claims nothing when everything since is answered with ${name}`,
+      target,
+      before,
+      replies: [body, body],
+      sends,
+      ends: { outcome: "not_confirmed", status: "cancelling" },
+    },
+  ]);
+}
+
+function malformed({ active, wrongTypes }: Replies): [string, WireReply][] {
+  const { body, headers } = active.before;
+  return [
+    ["an empty body", { status: 200, headers, body: "" }],
+    ["a web page", { ...plain(200, PAGE), headers: { "content-type": "text/html" } }],
+    ["half of the JSON", { status: 200, headers, body: body.slice(0, body.length / 2) }],
+    ["values of the wrong types", wrongTypes],
+    ["a list", { status: 200, headers, body: `[${body}]` }],
+    ["null", { status: 200, headers, body: "null" }],
+  ];
+}
+
+const PAGE =
+  "<!DOCTYPE html><html><head><title>canary</title></head><body>Sign in to canary</body></html>";
+
+/** Whatever is asked, this is the answer to it: no state of the run explains it. */
+function refusedCases(replies: Replies): Omit<Case, "sends">[] {
+  const { target } = replies.active;
+  const {
+    badKey,
+    rateLimited,
+    rateLimitedSilently,
+    serverError,
+    overloaded,
+    retired,
+    wrongAddress,
+  } = replies;
+  const as = (name: string, reply: WireReply, ends: Ends, baseUrl?: string) => ({
+    name,
+    target,
+    replies: [reply],
+    ends,
+    ...(baseUrl === undefined ? {} : { baseUrl }),
+  });
+  const limited = (retryAfterSeconds: number) =>
+    ({ failure: "upstream_rate_limited", retryAfterSeconds }) as const;
+  // It may even look like the run that was asked for.
+  const { before } = replies.active;
+  const location = "https://canary.example.com/";
+  const away = { ...before, status: 302, headers: { ...before.headers, location } };
+  return [
+    as("a bad key", badKey, { failure: "upstream_rejected_credentials" }),
+    as("too many requests", rateLimited.reply, limited(rateLimited.seconds)),
+    as("too many requests without saying how long", rateLimitedSilently, limited(1)),
+    as("a server error", serverError, { failure: "upstream_error" }),
+    as("an overload", overloaded, { failure: "upstream_error" }),
+    as("a redirect", away, { failure: "upstream_error" }),
+    ...(wrongAddress === null
+      ? []
+      : [as("a wrong address", wrongAddress, { failure: "upstream_error" })]),
+    ...(retired === null
+      ? []
+      : [
+          as(
+            "an API that is gone",
+            retired.reply,
+            { failure: "upstream_retired" },
+            retired.baseUrl,
+          ),
+        ]),
+  ];
+}
+
+function dialectCases({ dialects }: Replies): Case[] {
+  return dialects.map(({ name, target, before, replies, ends }) => ({
+    name,
+    target,
+    ...(before === undefined ? {} : { before }),
+    replies,
+    sends: replies.map((_, index) => (index === 0 ? "cancel" : "read")),
+    ends: ends === "run_not_found" ? { failure: ends } : ends,
+  }));
+}
+
+// ── The cases of a read ─────────────────────────────────────────────────────────────────────────
+
+type ReadCase = Omit<Case, "ends"> & {
+  readonly ends: { readonly status: RunStatus } | Extract<Ends, { failure: Reason }>;
+};
+
+function readCases(replies: Replies, adapter: Upstream): ReadCase[] {
+  const { active, queued, waiting, windingDown, ended } = replies;
+  const sends = ["read"] as const;
+  const states: [string, RunStatus, Exchange | null][] = [
+    ["an active run", "in_progress", active],
+    ["a queued run", "queued", queued],
+    ["a run that waits for an action", waiting?.status ?? "requires_action", waiting],
+    ["a run that is winding down", "cancelling", windingDown],
+    ...TERMINAL_STATUSES.map(
+      (status) =>
+        [`a run that was ${status}`, status, ended[status]] as [string, RunStatus, Exchange],
+    ),
+  ];
+  const found = states.flatMap(([name, status, exchange]): ReadCase[] => {
+    if (exchange === null) return [];
+    const recalls =
+      status === "cancelled" && adapter.forgetsCancel ? { recalls: true as const } : {};
+    const { target, before } = exchange;
+    return [{ name, target, ...recalls, replies: [before], sends, ends: { status } }];
+  });
+  const remembered: ReadCase[] = adapter.forgetsCancel
+    ? [
+        {
+          name: "an active run whose cancel the ledger remembers",
+          target: active.target,
+          recalls: true,
+          replies: [active.before],
+          sends,
+          ends: { status: "cancelling" },
+        },
+      ]
+    : [];
+  return [
+    ...found,
+    ...remembered,
+    ...replies.unfound.map(({ name, target, read }) => ({
+      name,
+      target,
+      replies: [read],
+      sends,
+      ends: { failure: "run_not_found" } as const,
+    })),
+    ...malformed(replies).map(([name, reply]) => ({
+      name: `an answer of ${name}`,
+      target: active.target,
+      replies: [reply],
+      sends,
+      ends: { failure: "upstream_error" } as const,
+    })),
+    ...(refusedCases(replies).map((given) => ({ ...given, sends })) as ReadCase[]),
+  ];
+}
+
+// ── What each case is held to ───────────────────────────────────────────────────────────────────
+
+async function stop(
+  adapter: Upstream,
+  replies: Replies,
+  given: Case,
+): Promise<{ result: StopResult; script: Script; asked: readonly Target[] }> {
+  const connection = connectionOf(adapter, replies, given);
+  const recalled = given.recalls === undefined ? null : RECALLED_SECONDS;
+  const read =
+    given.before === undefined
+      ? null
+      : await readRun(toolsWith(scripted([given.before]), recalled), connection, given.target);
+  const script = scripted(given.replies);
+  const tools = toolsWith(script, recalled);
+  const stopped = await stopRun(tools, connection, given.target, read?.run ?? null);
+  const waitMs = given.waits === undefined ? 0 : WAIT_MS;
+  const result = await waitUntilTerminal(tools, connection, given.target, stopped, waitMs);
+  return { result, script, asked: tools.asked };
+}
+
+function connectionOf(
+  adapter: Upstream,
+  replies: Replies,
+  { baseUrl }: Pick<Case, "baseUrl">,
+): Connection {
+  return connectionTo(adapter, baseUrl ?? replies.baseUrl, replies.options);
+}
+
+function expectEnd(result: StopResult, { ends, target }: Case): void {
+  if ("failure" in ends) {
+    expect(result).toMatchObject({
+      failure: ends.failure,
+      retryAfterSeconds: ends.retryAfterSeconds ?? null,
+    });
+    return;
+  }
+  expect(result).toMatchObject({ outcome: ends.outcome, run: { status: ends.status } });
+  if ("run" in result) expectRun(result.run, target);
+}
+
+function expectRead(found: ReadRun | Refusal, { ends, target }: ReadCase): void {
+  if ("failure" in ends) {
+    expect(found).toMatchObject({ reason: ends.failure });
+    const { message, detail, words, retryAfterSeconds } = found as Refusal;
+    expect(retryAfterSeconds).toBe(ends.retryAfterSeconds);
+    expectNoSecret({ message, detail, words });
+    return;
+  }
+  const { run } = found as ReadRun;
+  expect(run?.status).toBe(ends.status);
+  expectRun(run, target);
+  expectNoSecret(run);
+}
+
+/** The whole Run and nothing but it. */
+function expectRun(run: Run, { threadId, runId }: Target): void {
+  expect(run).toEqual(Run.parse(run));
+  expect(Object.keys(run)).toEqual(Object.keys(Run.shape));
+  expect(Object.keys(run)).toHaveLength(27);
+  expect(run).toMatchObject({ id: runId, thread_id: threadId, object: "thread.run" });
+  expect(run.created_at).toBeGreaterThan(1_600_000_000);
+  expect(run.cancelled_at !== null && run.status !== "cancelled").toBe(false);
+}
+
+function expectRequests(script: Script, replies: Replies, given: Omit<Case, "ends">): void {
+  const lines = { cancel: replies.cancelOf(given.target), read: replies.readOf(given.target) };
+  const { baseUrl = replies.baseUrl } = given;
+  expect(script.lines()).toEqual(
+    given.sends.map((sent) => lines[sent].replace(replies.baseUrl, baseUrl)),
+  );
+  const [name, value] = replies.credential;
+  const headers = {
+    accept: "application/json",
+    "user-agent": `stopgate/${VERSION}`,
+    [name]: value,
+    ...replies.headers,
+  };
+  for (const request of script.requests) {
+    expect(Object.fromEntries(request.headers)).toEqual(headers);
+    expect(request.body).toBeNull();
+    expect(request.redirect).toBe("manual");
+  }
+}
+
+/** Nothing of the upstream's texts and nothing of the key, in whatever was made of them. */
+function expectNoSecret(made: unknown): void {
+  const text = JSON.stringify(made);
+  for (const secret of SECRETS) expect(text).not.toContain(secret);
+}
+
+function statusOf(outcome: Outcome): RunStatus {
+  return outcome.replace("already_", "") as RunStatus;
+}

@@ -1,0 +1,90 @@
+// An upstream that follows a script, and the tools to reach it: a clock that only sleeping moves.
+import type { Connection } from "../../src/upstreams/call.ts";
+import type { UpstreamTools } from "../../src/upstreams/read.ts";
+import type { Target, Upstream } from "../../src/upstreams/upstream.ts";
+import { KEY, type WireReply } from "./replies/replies.ts";
+
+/** 2026-11-22T18:30:00Z, later than every recording. */
+export const NOW_SECONDS = 1_795_372_200;
+
+/** A reply, what the connection dies of, or no answer until the caller gives up. */
+export type Step = WireReply | Error | "hang";
+
+/** What workerd throws when nobody listens, or when the connection is reset. */
+export const CONNECTION_LOST = new Error("Network connection lost.");
+
+export interface Script {
+  readonly fetch: typeof fetch;
+  readonly requests: Request[];
+  /** `POST https://…`, in the order of their sending. */
+  readonly lines: () => string[];
+}
+
+/** Answers each request by the next step; past the last one, the connection is lost. */
+export function scripted(steps: readonly Step[]): Script {
+  const rest = [...steps];
+  return answering(() => rest.shift() ?? CONNECTION_LOST);
+}
+
+/** Answers each request by what `decide` makes of it. */
+export function answering(decide: (request: Request) => Step): Script {
+  const requests: Request[] = [];
+  return {
+    requests,
+    lines: () => requests.map(({ method, url }) => `${method} ${url}`),
+    fetch: async (input, init) => {
+      const request = new Request(input, init);
+      request.signal.throwIfAborted();
+      requests.push(request);
+      const step = decide(request);
+      if (step instanceof Error) throw step;
+      if (step === "hang") return await new Promise((_, reject) => endWith(request, reject));
+      const { status, headers, body } = step;
+      return new Response(body === "" ? null : body, { status, headers });
+    },
+  };
+}
+
+function endWith({ signal }: Request, reject: (reason: unknown) => void): void {
+  signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+}
+
+export interface ScriptedTools extends UpstreamTools {
+  /** The pauses, in milliseconds. */
+  readonly slept: readonly number[];
+  /** What the ledger was asked about. */
+  readonly asked: readonly Target[];
+}
+
+/** Sleeping takes no time at all, and moves the clock by what was asked for. */
+export function toolsWith(
+  { fetch }: Pick<Script, "fetch">,
+  recalled: number | null = null,
+): ScriptedTools {
+  let nowMs = NOW_SECONDS * 1_000;
+  const slept: number[] = [];
+  const asked: Target[] = [];
+  return {
+    fetch,
+    slept,
+    asked,
+    now: () => nowMs,
+    sleep: async (ms) => {
+      slept.push(ms);
+      nowMs += ms;
+    },
+    recall: async (target) => {
+      asked.push(target);
+      return recalled;
+    },
+    traceparent: undefined,
+  };
+}
+
+export function connectionTo(
+  adapter: Upstream,
+  baseUrl: string,
+  options: Connection["options"] = {},
+): Connection {
+  return { name: "upstream-1", adapter, baseUrl, options, key: KEY };
+}
