@@ -3,14 +3,15 @@
 import * as z from "zod";
 import { Refusal } from "../failure.ts";
 import type { Log } from "../log.ts";
-import { type AuditEvent, timeOf } from "./event.ts";
-import type { LedgerRpc } from "./ledger.ts";
+import type { AuditEvent } from "./event.ts";
+import { type LedgerRpc, UNKNOWN_AFTER_MS, type Unpublished } from "./ledger.ts";
 import {
   type AuditKv,
   dayBefore,
   dayOf,
-  eventKey,
+  firstDayIn,
   listDay,
+  positionIn,
   positionOf,
   readEvent,
   readEvents,
@@ -58,7 +59,8 @@ export async function listEvents(
   limit: number,
   cursor: string | undefined,
 ): Promise<EventList> {
-  const { events, next } = await readPage(tools, tenant, limit, placeOf(tools, cursor));
+  const start = placeOf(tools, cursor);
+  const { events, next } = await readPage(tools, tenant, await look(tools, tenant), limit, start);
   return {
     object: "list",
     data: events,
@@ -69,21 +71,28 @@ export async function listEvents(
 
 /**
  * Every stored event as NDJSON, newest first, page by page. An intent that is still open has no
- * place in the chain and is left out. Throws as `listEvents`, before the first line.
+ * place in the chain and is left out, and so is what is closed while the export is running: with it,
+ * the chain would have gaps. Throws as `listEvents`, before the first line.
  */
 export async function exportEvents(
   tools: ReadTools,
   tenant: string,
   cursor: string | undefined,
 ): Promise<ReadableStream<Uint8Array>> {
-  let page: Page | null = await readPage(tools, tenant, EXPORT_PAGE, placeOf(tools, cursor));
+  const start = placeOf(tools, cursor);
+  const view = await look(tools, tenant);
+  const read = (place: Place): Promise<Page> => readPage(tools, tenant, view, EXPORT_PAGE, place);
+  // Only what is this young can have been open when the export began.
+  const young = new Date(tools.now() - 2 * UNKNOWN_AFTER_MS).toISOString();
+  const isStored = ({ seq, signature, time }: AuditEvent): boolean =>
+    seq === null ? signature !== null : seq <= view.seq || time < young;
+  let page: Page | null = await read(start);
   return new ReadableStream({
     async pull(controller) {
       if (page === null) return controller.close();
-      const stored = page.events.filter(({ seq, signature }) => seq !== null || signature !== null);
-      const lines = stored.map((event) => `${JSON.stringify(event)}\n`).join("");
-      controller.enqueue(new TextEncoder().encode(lines));
-      page = page.next && (await readPage(tools, tenant, EXPORT_PAGE, page.next));
+      const lines = page.events.filter(isStored).map((event) => `${JSON.stringify(event)}\n`);
+      controller.enqueue(new TextEncoder().encode(lines.join("")));
+      page = page.next && (await read(page.next));
     },
   });
 }
@@ -95,19 +104,18 @@ export async function findEvent(
   id: string,
 ): Promise<AuditEvent | null> {
   if (!z.uuidv7().safeParse(id).success) return null;
-  const stored = await readEvent(tools.kv, eventKey({ tenant, id, time: timeOf(id) }));
-  if (stored !== null) return stored;
-  const { events } = await tools.ledger(tenant).unpublished();
-  return events.find((event) => event.id === id) ?? null;
+  // The ledger first: KV would remember for a while that it does not have the event yet.
+  const { events } = await readLedger(tools, tenant);
+  return events.find((event) => event.id === id) ?? (await readEvent(tools.kv, tenant, id));
 }
 
 async function readPage(
   tools: ReadTools,
   tenant: string,
+  { pending, firstDay }: View,
   limit: number,
   start: Place,
 ): Promise<Page> {
-  const { pending, firstDay } = await unpublished(tools, tenant);
   const events: AuditEvent[] = [];
   let place: Place = start;
   for (let days = 0; days < DAYS_PER_PAGE && events.length < limit; ) {
@@ -134,11 +142,12 @@ async function readStep(
   pending: readonly AuditEvent[],
 ): Promise<Step> {
   const { day, after } = place;
-  const page = await listDay(kv, tenant, day, wanted, place.kv);
+  const page = await listDay(kv, tenant, day, wanted, place.kv).catch((error: unknown) => {
+    throw place.kv !== null && isBadRequest(error) ? badCursor() : error;
+  });
   const stored = await readEvents(kv, page.keys);
-  const lastStored = stored.at(-1);
   // What is older than the end of KV's page has its turn with the next one.
-  const end = page.cursor === null || lastStored === undefined ? null : positionOf(lastStored);
+  const end = page.cursor === null ? null : positionIn(page.keys.at(-1) ?? "");
   const here = merge(
     stored,
     pending.filter((event) => dayOf(event.time) === day),
@@ -160,20 +169,34 @@ function merge(stored: readonly AuditEvent[], pending: readonly AuditEvent[]): A
   return [...byPosition].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, event]) => event);
 }
 
-interface Pending {
+/** What there is to read, at one moment. */
+interface View {
+  /** What the ledger has not published, open intents among it. */
   readonly pending: readonly AuditEvent[];
+  /** The last place in the chain that had been given; unbounded when the ledger cannot tell. */
+  readonly seq: number;
+  /** Nothing lies before this day. */
   readonly firstDay: string;
 }
 
+/** Before KV is listed: an event on its way from the ledger to KV is then seen twice, not never. */
+async function look(tools: ReadTools, tenant: string): Promise<View> {
+  const [{ events, seq, firstDay }, stored] = await Promise.all([
+    readLedger(tools, tenant),
+    firstDayIn(tools.kv, tenant),
+  ]);
+  const first = stored ?? firstDay ?? today(tools.now);
+  const [earliest = first] = [first, ...events.map(({ time }) => dayOf(time))].sort();
+  return { pending: events, seq, firstDay: earliest };
+}
+
 /** A ledger that is down hides what it has not published; the log in KV can be read all the same. */
-async function unpublished({ ledger, now, log }: ReadTools, tenant: string): Promise<Pending> {
+async function readLedger({ ledger, log }: ReadTools, tenant: string): Promise<Unpublished> {
   try {
-    const { events, firstDay } = await ledger(tenant).unpublished();
-    const days = [...events.map(({ time }) => dayOf(time)), firstDay ?? today(now)].sort();
-    return { pending: events, firstDay: days[0] ?? today(now) };
+    return await ledger(tenant).unpublished();
   } catch (error) {
     log("warn", "ledger_unreachable", { tenant, detail: String(error) });
-    return { pending: [], firstDay: "0000-00-00" };
+    return { events: [], seq: Number.POSITIVE_INFINITY, firstDay: null };
   }
 }
 
@@ -186,11 +209,20 @@ function placeOf({ now }: ReadTools, cursor: string | undefined): Place {
   try {
     return Place.parse(JSON.parse(Buffer.from(cursor, "base64url").toString("utf8")));
   } catch {
-    throw new Refusal("invalid_request", {
-      words: "'cursor' must be the next_cursor of an earlier page.",
-      param: "cursor",
-    });
+    throw badCursor();
   }
+}
+
+function badCursor(): Refusal {
+  return new Refusal("invalid_request", {
+    words: "'cursor' must be the next_cursor of an earlier page.",
+    param: "cursor",
+  });
+}
+
+/** KV's answer to a cursor that it did not make; any other failure is KV's own. */
+function isBadRequest(error: unknown): boolean {
+  return error instanceof Error && / failed: 400\b/.test(error.message);
 }
 
 function encodePlace(place: Place): string {

@@ -69,6 +69,12 @@ export function timeOf(id: string): string {
   return new Date(Number.parseInt(id.replace("-", "").slice(0, 12), 16)).toISOString();
 }
 
+/** Less than every UUIDv7 of that millisecond or a later one, more than every earlier one. */
+export function firstIdOf(ms: number): string {
+  const hex = ms.toString(16).padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8)}`;
+}
+
 /** What a list shows without reading the event: the metadata of its KV key. */
 export interface EventRow {
   readonly seq: number | null;

@@ -20,6 +20,8 @@ const FINISH_ATTEMPTS = 3;
 const FINISH_PAUSE_MS = 250;
 /** What a journey may take beyond its upstream's deadline before others of the same run stop waiting. */
 const LEAD_MARGIN_MS = 2_000;
+/** Whom one waits for: the leader, and another that took its place when it was lost. */
+const LEADS = 2;
 
 export interface AuditTools {
   readonly ledger: (tenant: string) => LedgerRpc;
@@ -112,7 +114,9 @@ export async function begin(
   try {
     const ledger = tools.ledger(tenant.id);
     const leader = await within(tools, WRITE_TIMEOUT_MS, ledger.begin(intent));
-    const handover = leader === null ? null : await ledger.join(intent, leader);
+    const joinMs = LEADS * leadMs + WRITE_TIMEOUT_MS;
+    const handover =
+      leader === null ? null : await within(tools, joinMs, ledger.join(intent, leader));
     return { auditId: event.id, handover, event };
   } catch (error) {
     tools.log("error", "ledger_unreachable", { tenant: tenant.id, detail: nameOf(error) });
@@ -138,7 +142,7 @@ export async function finish(
   if (handover !== null) return;
   const closed = { ...event, outcome: outcomeOfResult(result) };
   const retentionDays = tenant.audit.retention_days;
-  const remember = tenant.connection.adapter.forgetsCancel && "run" in result && result.accepted;
+  const remember = tenant.connection.adapter.forgetsCancel && result.accepted;
   const lateId = tools.newId();
   const done = await retried(tools, () =>
     tools.ledger(tenant.id).finish({ event: closed, retentionDays, result, remember, lateId }),

@@ -4,7 +4,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Log } from "../log.ts";
 import type { StopResult } from "../upstreams/stop.ts";
 import { genesis, seal } from "./chain.ts";
-import { type AuditEvent, type EventOutcome, timeOf, UNKNOWN_OUTCOME } from "./event.ts";
+import { type AuditEvent, type EventOutcome, firstIdOf, timeOf, UNKNOWN_OUTCOME } from "./event.ts";
 import { type AuditKv, dayOf, publish } from "./log.ts";
 
 /** An intent that nobody closed in this time is published as `unknown`. It is never re-sent. */
@@ -16,6 +16,8 @@ const PUBLISH_BATCH = 100;
 const RETRY_MS = { first: 2_000, longest: 60_000 } as const;
 /** How long it is remembered that a run was cancelled, for upstreams that do not say. */
 const MEMORY_MS = 30 * 24 * 60 * 60_000;
+/** How long it is remembered which outcomes came in: a gateway gives up repeating one far sooner. */
+const TAKEN_MS = 10 * 60_000;
 
 export interface LedgerTools {
   readonly kv: AuditKv;
@@ -61,6 +63,8 @@ export interface LedgerRpc {
 export interface Unpublished {
   /** Closed but not in KV yet, and open intents. */
   readonly events: readonly AuditEvent[];
+  /** The last place in the chain that was given; 0 before the first. */
+  readonly seq: number;
   /** The day of the tenant's first event; null when there is none. */
   readonly firstDay: string | null;
 }
@@ -73,10 +77,12 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   readonly #sql: SqlStorage;
   /** By the leader's event id: those who wait for its result. Lost on eviction, then each leads. */
   readonly #waiting = new Map<string, Set<(result: StopResult | null) => void>>();
-  /** By the follower's event id, from its `begin` to its `join`. */
+  /** By the follower's event id, from its `begin` to its `join`, or until its intent is closed. */
   readonly #joining = new Map<string, Promise<StopResult | null>>();
   #alarmAt: number | null = null;
+  /** Failures of KV in a row, and the time before which it is left alone. */
   #failures = 0;
+  #retryAt = 0;
 
   constructor(ctx: DurableObjectState, env: Env, tools: LedgerTools) {
     super(ctx, env);
@@ -101,9 +107,7 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
       return null;
     }
     // Waits from now on: the leader may be done before `join` comes.
-    const { id } = intent.event;
-    const result = this.#waitFor(leader).finally(() => this.#joining.delete(id));
-    this.#joining.set(id, result);
+    this.#joining.set(intent.event.id, this.#waitFor(leader));
     return leader.id;
   }
 
@@ -112,6 +116,7 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     const { event } = intent;
     let leader: string = leaderId;
     let result = (await this.#joining.get(event.id)) ?? null;
+    this.#joining.delete(event.id);
     while (result === null) {
       const next = this.#leaderOf(event);
       if (next === null) {
@@ -121,26 +126,29 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
       leader = next.id;
       result = await this.#waitFor(next);
     }
-    this.#close({ ...event, outcome: joinedOutcome(result, leader) }, intent.retentionDays);
+    // Unless it waited so long that it was closed as unknown meanwhile.
+    if (this.#isOpen(event.id)) {
+      this.#close({ ...event, outcome: joinedOutcome(result, leader) }, intent.retentionDays);
+    }
     return { leader, result };
   }
 
-  /** Closes the intent with its outcome and releases those who wait for it. */
+  /** Closes the intent with its outcome and releases those who wait for it. May be repeated. */
   // biome-ignore lint/suspicious/useAwait: an RPC method answers with a promise.
   async finish({ event, retentionDays, result, remember, lateId }: Finish): Promise<void> {
-    const open = this.#intent(event.id) !== null;
-    if (remember) this.#remember(event);
     // Published as unknown, or never seen because it went straight to KV: a second event names it.
     const late = { ...event, id: lateId, time: timeOf(lateId), intent_id: event.id };
-    this.#noteDay(event.time);
-    this.#close(open ? event : late, retentionDays);
+    this.#takeOnce(event.id, this.#isOpen(event.id) ? event : late, retentionDays);
+    if (remember) this.#remember(event);
     this.#release(event.id, result);
   }
 
-  /** An event that is closed from the start: a denial. */
+  /** An event that is closed from the start: a denial. May be repeated. */
   // biome-ignore lint/suspicious/useAwait: an RPC method answers with a promise.
   async record(event: AuditEvent, retentionDays: number): Promise<void> {
-    this.#close(event, retentionDays);
+    this.#takeOnce(event.id, event, retentionDays);
+    // Its intent may be here after all, with others waiting for what will not come.
+    this.#release(event.id, null);
   }
 
   /** What KV does not have yet, so that a reader sees what was just written. */
@@ -151,6 +159,7 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     const closed = this.#sql.exec<OutboxRow>("SELECT * FROM outbox ORDER BY seq").toArray();
     return {
       events: [...closed, ...open].map(({ event }) => JSON.parse(event) as AuditEvent),
+      seq: this.#lastSeq(),
       firstDay: this.#meta("first_day"),
     };
   }
@@ -166,44 +175,62 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
 
   override async alarm(): Promise<void> {
     this.#alarmAt = null;
-    const now = this.#tools.now();
     this.#closeOverdue();
-    this.#sql.exec("DELETE FROM stops WHERE at < ?", now - MEMORY_MS);
-    try {
-      const more = await this.#publishBatch();
-      this.#failures = 0;
-      if (more) this.#wakeAt(now);
-    } catch (error) {
-      // KV is down: the events stay here, nobody is blocked, and the next alarm tries again.
-      const pause = Math.min(RETRY_MS.first * 2 ** this.#failures, RETRY_MS.longest);
-      this.#failures += 1;
-      this.#tools.log("warn", "audit_publish_failed", { detail: String(error), retry_ms: pause });
-      this.#wakeAt(this.#tools.now() + pause);
-    }
+    this.#forget();
+    await this.#publishDue();
     this.#wakeForOldestIntent();
   }
 
-  /** True when there is more to publish. Rejects when KV does. */
+  /** Publishes what there is, unless KV has just failed. Never rejects. */
+  async #publishDue(): Promise<void> {
+    if (this.#tools.now() < this.#retryAt) return this.#wakeAt(this.#retryAt);
+    try {
+      const more = await this.#publishBatch();
+      this.#failures = 0;
+      if (more) this.#wakeAt(this.#tools.now());
+    } catch (error) {
+      // KV is down: the events stay here, nobody is blocked, and a later alarm tries again.
+      const pause = Math.min(RETRY_MS.first * 2 ** this.#failures, RETRY_MS.longest);
+      this.#failures += 1;
+      this.#retryAt = this.#tools.now() + pause;
+      this.#tools.log("warn", "audit_publish_failed", { detail: String(error), retry_ms: pause });
+      this.#wakeAt(this.#retryAt);
+    }
+  }
+
+  /** True when there is more to publish. Rejects when KV does, once all it was asked is settled. */
   async #publishBatch(): Promise<boolean> {
     const rows = this.#sql
       .exec<OutboxRow>("SELECT * FROM outbox ORDER BY seq LIMIT ?", PUBLISH_BATCH)
       .toArray();
-    const last = rows.at(-1);
-    if (last === undefined) return false;
-    await Promise.all(
+    const puts = await Promise.allSettled(
       rows.map((row) =>
         publish(this.#tools.kv, JSON.parse(row.event) as AuditEvent, row.retention_days),
       ),
     );
-    // Only now: what is not surely in KV stays here. A repeated put writes the same bytes again.
-    this.#sql.exec("DELETE FROM outbox WHERE seq <= ?", last.seq);
+    for (const [index, { seq }] of rows.entries()) {
+      // Only now: what is not surely in KV stays here. A repeated put writes the same bytes again.
+      if (puts[index]?.status === "fulfilled") {
+        this.#sql.exec("DELETE FROM outbox WHERE seq = ?", seq);
+      }
+    }
+    const failed = puts.find((put) => put.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
     return rows.length === PUBLISH_BATCH;
+  }
+
+  /** Closes it unless an outcome of that id was taken before, whose answer the gateway has missed. */
+  #takeOnce(id: string, event: AuditEvent, retentionDays: number): void {
+    const taken = this.#sql.exec("SELECT 1 FROM taken WHERE id = ?", id).toArray().length > 0;
+    if (taken) return;
+    this.#close(event, retentionDays);
+    this.#sql.exec("INSERT INTO taken (id) VALUES (?)", id);
   }
 
   /** Gives the event the next place in the chain. Synchronous, so that no other can come between. */
   #close(event: AuditEvent, retentionDays: number): void {
     this.ctx.storage.transactionSync(() => {
-      const seq = Number(this.#meta("seq") ?? 0) + 1;
+      const seq = this.#lastSeq() + 1;
       const sealed = seal(event, seq, this.#meta("hash") ?? genesis(event.tenant));
       this.#sql.exec("DELETE FROM intents WHERE id = ?", event.id);
       this.#sql.exec(
@@ -216,8 +243,13 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
       this.#setMeta("hash", sealed.hash);
       this.#noteDay(event.time);
     });
+    this.#joining.delete(event.id);
     // While KV is failing, the retry that is due sets the pace.
-    if (this.#failures === 0) this.#wakeAt(this.#tools.now() + PUBLISH_AFTER_MS);
+    this.#wakeAt(Math.max(this.#tools.now() + PUBLISH_AFTER_MS, this.#retryAt));
+  }
+
+  #lastSeq(): number {
+    return Number(this.#meta("seq") ?? 0);
   }
 
   /** Keeps the earliest day of any event, so that readers know where the log begins. */
@@ -252,8 +284,8 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     this.#wakeAt(now + UNKNOWN_AFTER_MS);
   }
 
-  #intent(id: string): IntentRow | null {
-    return this.#sql.exec<IntentRow>("SELECT * FROM intents WHERE id = ?", id).toArray()[0] ?? null;
+  #isOpen(id: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM intents WHERE id = ?", id).toArray().length > 0;
   }
 
   /** The open intent that is cancelling the same run at this moment. */
@@ -304,6 +336,12 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     );
   }
 
+  #forget(): void {
+    const now = this.#tools.now();
+    this.#sql.exec("DELETE FROM stops WHERE at < ?", now - MEMORY_MS);
+    this.#sql.exec("DELETE FROM taken WHERE id < ?", firstIdOf(now - TAKEN_MS));
+  }
+
   #meta(key: string): string | null {
     const [row] = this.#sql
       .exec<{ value: string }>("SELECT value FROM meta WHERE key = ?", key)
@@ -345,7 +383,9 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY, event TEXT NOT NULL, retention_days INTEGER NOT NULL
   );
+  CREATE TABLE IF NOT EXISTS taken (id TEXT PRIMARY KEY) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS stops (run TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS stops_by_time ON stops (at);
 `;
 
 /** Ids have no slash, so no two runs share a name. */

@@ -1,18 +1,21 @@
 // The audit log in Workers KV: where each event lies and how it is found again. Written once.
 // KV promises neither order nor read-after-write elsewhere; order is the ledger's, made before.
-import { type AuditEvent, type EventRow, rowOf } from "./event.ts";
+import { type AuditEvent, type EventRow, rowOf, timeOf } from "./event.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
 /** Newest first within a day: keys are listed in ascending order only. */
 const INVERSE_OF_MS = 9_999_999_999_999;
 const MAX_LIST = 1_000;
+const DIRECT = ":direct";
 /** KV's own limit for one bulk get. */
 const MAX_BULK_GET = 100;
 
 export type AuditKv = Pick<KVNamespace, "put" | "list" | "get">;
 
+type Keyed = Pick<AuditEvent, "id" | "time" | "signature">;
+
 /** `a1:{tenant}:{YYYY-MM-DD}:{inverse ms}:{id}`. A tenant id has no colon, so no other's prefix. */
-export function eventKey(event: Pick<AuditEvent, "tenant" | "id" | "time">): string {
+export function eventKey(event: Keyed & Pick<AuditEvent, "tenant">): string {
   return `${dayPrefix(event.tenant, dayOf(event.time))}${positionOf(event)}`;
 }
 
@@ -23,9 +26,19 @@ export function runKey(event: AuditEvent): string | null {
   return `a1r:${event.tenant}:${thread_id}:${run_id}:${positionOf(event)}`;
 }
 
-/** Where an event stands among those of its day: smaller is newer. */
-export function positionOf({ id, time }: Pick<AuditEvent, "id" | "time">): string {
-  return `${String(INVERSE_OF_MS - Date.parse(time)).padStart(13, "0")}:${id}`;
+/**
+ * Where an event stands among those of its day: smaller is newer. One that a gateway wrote without
+ * the ledger has a place of its own: the ledger may have taken the same event after all, and what
+ * has its place in the chain must not be overwritten.
+ */
+export function positionOf({ id, time, signature }: Keyed): string {
+  const position = `${String(INVERSE_OF_MS - Date.parse(time)).padStart(13, "0")}:${id}`;
+  return signature === null ? position : `${position}${DIRECT}`;
+}
+
+/** The position inside an event's key. */
+export function positionIn(key: string): string {
+  return key.split(":").slice(3).join(":");
 }
 
 export const dayOf = (time: string): string => time.slice(0, 10);
@@ -55,7 +68,17 @@ export interface KeyPage {
   readonly cursor: string | null;
 }
 
-/** The keys of one day, newest first. */
+/** The first day that is in KV. Null when nothing is, or when KV shows but what has expired. */
+export async function firstDayIn(kv: AuditKv, tenant: string): Promise<string | null> {
+  const prefix = `a1:${tenant}:`;
+  const { keys } = await kv.list<EventRow>({ prefix, limit: 1 });
+  return keys[0]?.name.slice(prefix.length).slice(0, "YYYY-MM-DD".length) ?? null;
+}
+
+/**
+ * The keys of one day, newest first. The cursor has been in the reader's hands, so whatever KV makes
+ * of it, no key of another prefix passes.
+ */
 export async function listDay(
   kv: AuditKv,
   tenant: string,
@@ -63,13 +86,14 @@ export async function listDay(
   limit: number,
   cursor: string | null,
 ): Promise<KeyPage> {
+  const prefix = dayPrefix(tenant, day);
   const page = await kv.list<EventRow>({
-    prefix: dayPrefix(tenant, day),
+    prefix,
     limit: Math.min(limit, MAX_LIST),
     ...(cursor === null ? {} : { cursor }),
   });
   return {
-    keys: page.keys.map(({ name }) => name),
+    keys: page.keys.map(({ name }) => name).filter((name) => name.startsWith(prefix)),
     cursor: page.list_complete ? null : page.cursor,
   };
 }
@@ -88,8 +112,15 @@ export async function readEvents(kv: AuditKv, keys: readonly string[]): Promise<
   return events;
 }
 
-export async function readEvent(kv: AuditKv, key: string): Promise<AuditEvent | null> {
-  return await kv.get<AuditEvent>(key, "json");
+/** The event of that id, whichever way it came here; null when there is none. */
+export async function readEvent(
+  kv: AuditKv,
+  tenant: string,
+  id: string,
+): Promise<AuditEvent | null> {
+  const key = eventKey({ tenant, id, time: timeOf(id), signature: null });
+  const [found] = await readEvents(kv, [key, `${key}${DIRECT}`]);
+  return found ?? null;
 }
 
 function dayPrefix(tenant: string, day: string): string {
