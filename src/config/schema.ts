@@ -40,19 +40,29 @@ const Address = z
   .max(512)
   .refine(isPlainUrl, { error: "must be an https URL without user, query or fragment" });
 
-const Origin = z.string().refine((origin) => URL.parse(origin)?.origin === origin, {
+/** An asterisk may stand in a URL's host; here it would only look as if it covered others. */
+function isExactOrigin(origin: string): boolean {
+  return /^https?:\/\/[^*]+$/.test(origin) && URL.parse(origin)?.origin === origin;
+}
+
+const Origin = z.string().refine(isExactOrigin, {
   error: "must be an exact origin such as https://app.example.com: no path, no wildcard",
 });
 
-const Jwk = z.looseObject({ kty: z.enum(["RSA", "EC", "OKP"]) });
+const Jwk = z
+  .looseObject({ kty: z.enum(["RSA", "EC", "OKP"]) })
+  .refine((jwk) => !("d" in jwk), { error: "this is a private key: give its public half only" });
 
-const IssuerTenant = z.union([
-  z.strictObject({
-    claim: z.string().min(1).max(128),
-    allow: z.array(TenantId).min(1),
-  }),
-  z.strictObject({ fixed: TenantId }),
-]);
+const IssuerTenant = z.union(
+  [
+    z.strictObject({
+      claim: z.string().min(1).max(128),
+      allow: z.array(TenantId).min(1),
+    }),
+    z.strictObject({ fixed: TenantId }),
+  ],
+  { error: "give either a claim and the tenants to allow, or a fixed tenant" },
+);
 
 export const Issuer = z
   .strictObject({
@@ -112,7 +122,7 @@ const Audit = z.strictObject({
 const uniqueIds = (rules: readonly Rule[]): boolean =>
   new Set(rules.map((rule) => rule.id)).size === rules.length;
 
-export const TenantEntry = z.strictObject({
+const TenantShape = z.strictObject({
   enabled: z.boolean().default(true),
   upstream: z.string().min(1).max(64),
   credential: z.strictObject({ secret: SecretName }),
@@ -125,6 +135,13 @@ export const TenantEntry = z.strictObject({
   redact: z.array(z.enum(REDACTABLE)).default([]),
   audit: Audit.prefault({}),
 });
+
+/** A rule that could never match is a mistake, not a precaution. */
+export const TenantEntry = TenantShape.refine(
+  ({ ownership, rules }) =>
+    ownership.source !== "credential" || rules.every((rule) => rule.runs === "tenant"),
+  { path: ["rules"], error: "a credential proves no person, so a rule cannot cover 'own' runs" },
+);
 export type TenantEntry = z.infer<typeof TenantEntry>;
 
 const Issuers = z
@@ -133,7 +150,10 @@ const Issuers = z
   .refine((issuers) => new Set(issuers.map((entry) => entry.issuer)).size === issuers.length, {
     error: "two entries have the same issuer",
   });
-const Upstreams = z.record(z.string().regex(/^[A-Za-z0-9_-]{1,64}$/), UpstreamEntry);
+const UpstreamName = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,64}$/, "an upstream's name is 1-64 letters, digits, '_' and '-'");
+const Upstreams = z.record(UpstreamName, UpstreamEntry);
 
 /** The whole document, as the platform team keeps it under version control. */
 export const ConfigDocument = z
@@ -144,13 +164,18 @@ export const ConfigDocument = z
     tenants: z.record(TenantId, TenantEntry),
   })
   .superRefine((document, context) => {
-    for (const [id, tenant] of Object.entries(document.tenants)) {
-      if (!Object.hasOwn(document.upstreams, tenant.upstream)) {
-        context.addIssue({
-          code: "custom",
-          path: ["tenants", id, "upstream"],
-          message: `there is no upstream named '${tenant.upstream}'`,
-        });
+    const tenants = Object.entries(document.tenants);
+    for (const [id, { upstream, credential, ownership }] of tenants) {
+      const refuse = (member: string, message: string): void =>
+        context.addIssue({ code: "custom", path: ["tenants", id, member], message });
+      if (!Object.hasOwn(document.upstreams, upstream)) {
+        refuse("upstream", `there is no upstream named '${upstream}'`);
+      }
+      const sharer = tenants.find(
+        ([other, entry]) => other !== id && entry.credential.secret === credential.secret,
+      );
+      if (ownership.source === "credential" && sharer !== undefined) {
+        refuse("credential", `proves nothing, since tenant ${sharer[0]} has the same`);
       }
     }
   });
@@ -178,6 +203,8 @@ export function baseOf(document: ConfigDocument): BaseDocument {
 export function describeProblem(error: z.ZodError): string {
   const issue = error.issues[0];
   if (issue === undefined) return "not valid";
+  // What is wrong with a key is said one level deeper.
+  const { message } = (issue.code === "invalid_key" && issue.issues[0]) || issue;
   const where = issue.path.map(String).join(".");
-  return where === "" ? issue.message : `${where}: ${issue.message}`;
+  return where === "" ? message : `${where}: ${message}`;
 }

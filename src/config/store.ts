@@ -37,6 +37,8 @@ export interface ConfigSource {
 interface Entry<T> {
   readonly loaded: Loaded<T>;
   readonly readAt: number;
+  /** When KV was last asked, whether it answered or not: while it is down, not every request waits for it. */
+  readonly askedAt: number;
 }
 
 export function createConfigStore(source: ConfigSource): ConfigStore {
@@ -49,22 +51,22 @@ export function createConfigStore(source: ConfigSource): ConfigStore {
     parse: (text: string | null) => Loaded<T>,
   ): Promise<T> {
     const kept = cache.get(key);
-    if (kept !== undefined && source.now() - kept.readAt < FRESH_MS) return unwrap(kept.loaded);
+    const usable = kept !== undefined && source.now() - kept.readAt < LAST_GOOD_MS;
+    if (usable && source.now() - kept.askedAt < FRESH_MS) return unwrap(kept.loaded);
     const text = await readText(source.kv, key).catch((error: unknown) => {
       source.log("error", "config_unreadable", { key, detail: String(error) });
       return undefined;
     });
     if (text === undefined) {
-      if (kept !== undefined && source.now() - kept.readAt < LAST_GOOD_MS) {
-        return unwrap(kept.loaded);
-      }
-      throw new Refusal("config_invalid", { detail: `${key} cannot be read` });
+      if (!usable) throw new Refusal("config_invalid", { detail: `${key} cannot be read` });
+      cache.set(key, { ...kept, askedAt: source.now() });
+      return unwrap(kept.loaded);
     }
     const loaded = parse(text);
     if ("problem" in loaded) {
       source.log("error", "config_invalid", { key, detail: loaded.problem });
     }
-    cache.set(key, { loaded, readAt: source.now() });
+    cache.set(key, { loaded, readAt: source.now(), askedAt: source.now() });
     return unwrap(loaded);
   }
 

@@ -1,0 +1,505 @@
+// The config's schema: the design's own sample passes, and every hole in it is refused in one clear line.
+import { describe, expect, it } from "vitest";
+import { BaseDocument, baseOf, ConfigDocument, describeProblem } from "../../src/config/schema.ts";
+
+/** The document of the design, §3, as JSON. */
+const SAMPLE = {
+  $schema: "./gateway.schema.json",
+  issuers: [
+    {
+      issuer: "https://acme.eu.auth0.com/",
+      jwks_uri: "https://acme.eu.auth0.com/.well-known/jwks.json",
+      audiences: ["https://stop.example.com"],
+      algorithms: ["RS256"],
+      types: ["at+jwt", "JWT"],
+      tenant: { claim: "org_id", allow: ["acme", "globex"] },
+      scopes_claim: "scope",
+    },
+  ],
+  upstreams: {
+    openai: { kind: "openai-responses", base_url: "https://api.openai.com/v1" },
+    graphs: { kind: "langgraph", base_url: "https://graphs.example.com", action: "interrupt" },
+  },
+  tenants: {
+    acme: {
+      enabled: true,
+      upstream: "openai",
+      credential: { secret: "OPENAI_KEY_ACME" },
+      ownership: { source: "metadata", tenant_key: "tenant", subject_key: "user" },
+      rules: [
+        { id: "owner", scopes: ["runs:cancel"], runs: "own" },
+        { id: "support", scopes: ["runs:cancel:support"], runs: "tenant", reason_required: true },
+      ],
+      assistants: ["asst_*"],
+      origins: ["https://app.acme.com"],
+      rate: "standard",
+      on_terminal: "run",
+      redact: ["instructions", "tools"],
+      audit: { on_failure: "refuse", retention_days: 400, subject: "clear" },
+    },
+  },
+};
+
+type Path = readonly (string | number)[];
+
+/** The sample with the member at `path` replaced; undefined takes it away. */
+function sampleWith(path: Path, value: unknown): unknown {
+  const [head, ...rest] = path;
+  return head === undefined ? value : replaced(SAMPLE, head, rest, value);
+}
+
+function replaced(holder: unknown, key: string | number, rest: Path, value: unknown): unknown {
+  const copy = Array.isArray(holder) ? [...holder] : { ...(holder as Record<string, unknown>) };
+  const members = copy as Record<string | number, unknown>;
+  const [next, ...others] = rest;
+  const inner = next === undefined ? value : replaced(members[key], next, others, value);
+  if (inner === undefined) delete members[key];
+  else members[key] = inner;
+  return copy;
+}
+
+function problemIn(document: unknown): string | null {
+  const parsed = ConfigDocument.safeParse(document);
+  return parsed.success ? null : describeProblem(parsed.error);
+}
+
+const ISSUER = ["issuers", 0] as const;
+const UPSTREAM = ["upstreams", "openai"] as const;
+const ACME = ["tenants", "acme"] as const;
+const JWK = { kty: "EC", crv: "P-256", x: "eA", y: "eA" };
+
+describe("the config document", () => {
+  it("of the design passes", () => {
+    expect(problemIn(SAMPLE)).toBeNull();
+  });
+
+  it("needs no more than what has no default", () => {
+    const parsed = ConfigDocument.parse({
+      issuers: [
+        {
+          issuer: "https://id.test/",
+          jwks: { keys: [JWK] },
+          audiences: ["stop"],
+          tenant: { fixed: "acme" },
+        },
+      ],
+      upstreams: SAMPLE.upstreams,
+      tenants: {
+        acme: {
+          upstream: "openai",
+          credential: { secret: "KEY" },
+          ownership: { source: "grant" },
+          rules: [{ id: "owner", scopes: ["stop"], runs: "own" }],
+        },
+      },
+    });
+    expect(parsed.issuers[0]).toMatchObject({
+      algorithms: ["RS256"],
+      types: ["at+jwt", "JWT"],
+      scopes_claim: "scope",
+    });
+    expect(parsed.tenants["acme"]).toMatchObject({
+      enabled: true,
+      rules: [{ reason_required: false }],
+      origins: [],
+      on_terminal: "run",
+      redact: [],
+      audit: { on_failure: "refuse", retention_days: 400, subject: "clear" },
+    });
+  });
+
+  it.each<[string, Path, unknown]>([
+    [
+      "an upstream on loopback, for one's own machine",
+      [...UPSTREAM, "base_url"],
+      "http://127.0.0.1:8788/v1",
+    ],
+    ["an upstream on localhost", [...UPSTREAM, "base_url"], "http://localhost:8788"],
+    [
+      "an upstream with a slash at the end",
+      [...UPSTREAM, "base_url"],
+      "https://api.openai.com/v1/",
+    ],
+    ["an origin with a port", [...ACME, "origins"], ["https://app.acme.com:8443"]],
+    ["an origin on one's own machine", [...ACME, "origins"], ["http://localhost:3000"]],
+    ["a tenant that is switched off", [...ACME, "enabled"], false],
+    [
+      "every algorithm there is",
+      [...ISSUER, "algorithms"],
+      ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"],
+    ],
+  ])("may have %s", (_, path, value) => {
+    expect(problemIn(sampleWith(path, value))).toBeNull();
+  });
+});
+
+const DEFECTS: readonly [string, Path, unknown, string][] = [
+  ["no document", [], null, "Invalid input: expected object, received null"],
+  ["an unknown member", ["tenant"], {}, 'Unrecognized key: "tenant"'],
+  [
+    "an unknown member of an issuer",
+    [...ISSUER, "audience"],
+    "x",
+    'issuers.0: Unrecognized key: "audience"',
+  ],
+  [
+    "an unknown member of an upstream",
+    [...UPSTREAM, "key"],
+    "x",
+    'upstreams.openai: Unrecognized key: "key"',
+  ],
+  [
+    "another kind's member",
+    [...UPSTREAM, "action"],
+    "interrupt",
+    'upstreams.openai: Unrecognized key: "action"',
+  ],
+  [
+    "an unknown member of a tenant",
+    [...ACME, "rule"],
+    [],
+    'tenants.acme: Unrecognized key: "rule"',
+  ],
+  [
+    "an unknown member of a rule",
+    [...ACME, "rules", 0, "scope"],
+    "x",
+    'tenants.acme.rules.0: Unrecognized key: "scope"',
+  ],
+  [
+    "an unknown member of audit",
+    [...ACME, "audit", "days"],
+    1,
+    'tenants.acme.audit: Unrecognized key: "days"',
+  ],
+  ["no issuers", ["issuers"], [], "issuers: Too small: expected array to have >=1 items"],
+  [
+    "two issuers of one name",
+    ["issuers"],
+    [SAMPLE.issuers[0], SAMPLE.issuers[0]],
+    "issuers: two entries have the same issuer",
+  ],
+  [
+    "both jwks and jwks_uri",
+    [...ISSUER, "jwks"],
+    { keys: [JWK] },
+    "issuers.0: give exactly one of jwks_uri and jwks",
+  ],
+  [
+    "neither jwks nor jwks_uri",
+    [...ISSUER, "jwks_uri"],
+    undefined,
+    "issuers.0: give exactly one of jwks_uri and jwks",
+  ],
+  [
+    "HS256",
+    [...ISSUER, "algorithms"],
+    ["RS256", "HS256"],
+    'issuers.0.algorithms.1: Invalid option: expected one of "RS256"|"PS256"|"ES256"|"ES384"|"EdDSA"|"Ed25519"',
+  ],
+  [
+    "none as an algorithm",
+    [...ISSUER, "algorithms"],
+    ["none"],
+    'issuers.0.algorithms.0: Invalid option: expected one of "RS256"|"PS256"|"ES256"|"ES384"|"EdDSA"|"Ed25519"',
+  ],
+  [
+    "no algorithm",
+    [...ISSUER, "algorithms"],
+    [],
+    "issuers.0.algorithms: Too small: expected array to have >=1 items",
+  ],
+  [
+    "no audience",
+    [...ISSUER, "audiences"],
+    [],
+    "issuers.0.audiences: Too small: expected array to have >=1 items",
+  ],
+  [
+    "a tenant claim that allows all",
+    [...ISSUER, "tenant"],
+    { claim: "org_id" },
+    "issuers.0.tenant: give either a claim and the tenants to allow, or a fixed tenant",
+  ],
+  [
+    "a tenant claim that allows any",
+    [...ISSUER, "tenant"],
+    { claim: "org_id", allow: ["*"] },
+    "issuers.0.tenant.allow.0: a tenant id is 1-63 of a-z",
+  ],
+  [
+    "a tenant both fixed and claimed",
+    [...ISSUER, "tenant"],
+    { fixed: "acme", claim: "org_id", allow: ["acme"] },
+    "issuers.0.tenant: give either a claim and the tenants to allow, or a fixed tenant",
+  ],
+  [
+    "keys over http",
+    [...ISSUER, "jwks_uri"],
+    "http://acme.eu.auth0.com/jwks.json",
+    "issuers.0.jwks_uri: must be an https URL without user, query or fragment",
+  ],
+  [
+    "an upstream over http",
+    [...UPSTREAM, "base_url"],
+    "http://api.openai.com/v1",
+    "upstreams.openai.base_url: must be an https URL without user, query or fragment",
+  ],
+  [
+    "an upstream of another scheme",
+    [...UPSTREAM, "base_url"],
+    "file:///etc/passwd",
+    "upstreams.openai.base_url: must be an https URL without user, query or fragment",
+  ],
+  [
+    "an upstream that looks like loopback",
+    [...UPSTREAM, "base_url"],
+    "http://localhost.evil.test",
+    "upstreams.openai.base_url: must be an https URL without user, query or fragment",
+  ],
+  [
+    "a user in an upstream's address",
+    [...UPSTREAM, "base_url"],
+    "https://user:pw@api.openai.com/v1",
+    "upstreams.openai.base_url: must be an https URL without user, query or fragment",
+  ],
+  [
+    "a query in an upstream's address",
+    [...UPSTREAM, "base_url"],
+    "https://api.openai.com/v1?",
+    "upstreams.openai.base_url: must be an https URL without user, query or fragment",
+  ],
+  [
+    "a fragment in an upstream's address",
+    [...UPSTREAM, "base_url"],
+    "https://api.openai.com/#x",
+    "upstreams.openai.base_url: must be an https URL without user, query or fragment",
+  ],
+  [
+    "a private key",
+    [...ISSUER],
+    { ...SAMPLE.issuers[0], jwks_uri: undefined, jwks: { keys: [{ ...JWK, d: "eA" }] } },
+    "issuers.0.jwks.keys.0: this is a private key: give its public half only",
+  ],
+  [
+    "a secret key",
+    [...ISSUER],
+    { ...SAMPLE.issuers[0], jwks_uri: undefined, jwks: { keys: [{ kty: "oct", k: "eA" }] } },
+    'issuers.0.jwks.keys.0.kty: Invalid option: expected one of "RSA"|"EC"|"OKP"',
+  ],
+  [
+    "an unknown kind",
+    [...UPSTREAM, "kind"],
+    "bedrock",
+    "upstreams.openai.kind: Invalid discriminator value. Expected 'assistants' | 'langgraph' | 'openai-responses'",
+  ],
+  [
+    "an upstream's name with a space",
+    ["upstreams", "my openai"],
+    SAMPLE.upstreams.openai,
+    "upstreams.my openai: an upstream's name is 1-64 letters, digits, '_' and '-'",
+  ],
+  [
+    "an upstream that is not there",
+    [...ACME, "upstream"],
+    "azure",
+    "tenants.acme.upstream: there is no upstream named 'azure'",
+  ],
+  [
+    "an upstream of every object",
+    [...ACME, "upstream"],
+    "constructor",
+    "tenants.acme.upstream: there is no upstream named 'constructor'",
+  ],
+  [
+    "a tenant in capitals",
+    ["tenants", "ACME"],
+    SAMPLE.tenants.acme,
+    "tenants.ACME: a tenant id is 1-63 of a-z, 0-9, '_' and '-', and starts with neither sign",
+  ],
+  [
+    "a tenant with a colon",
+    ["tenants", "a:b"],
+    SAMPLE.tenants.acme,
+    "tenants.a:b: a tenant id is 1-63 of a-z, 0-9, '_' and '-', and starts with neither sign",
+  ],
+  [
+    "a secret in lower case",
+    [...ACME, "credential", "secret"],
+    "sk-live",
+    "tenants.acme.credential.secret: a secret's name is upper case, such as OPENAI_KEY_ACME",
+  ],
+  [
+    "the key itself beside its name",
+    [...ACME, "credential", "key"],
+    "sk-live",
+    'tenants.acme.credential: Unrecognized key: "key"',
+  ],
+  [
+    "the gateway's signing key",
+    [...ACME, "credential", "secret"],
+    "AUDIT_SIGNING_KEY",
+    "tenants.acme.credential.secret: this secret is the gateway's own and must not be sent to an upstream",
+  ],
+  [
+    "the gateway's subject key",
+    [...ACME, "credential", "secret"],
+    "AUDIT_SUBJECT_KEY",
+    "tenants.acme.credential.secret: this secret is the gateway's own and must not be sent to an upstream",
+  ],
+  [
+    "no rules",
+    [...ACME, "rules"],
+    [],
+    "tenants.acme.rules: Too small: expected array to have >=1 items",
+  ],
+  [
+    "two rules of one id",
+    [...ACME, "rules", 1, "id"],
+    "owner",
+    "tenants.acme.rules: two rules share an id",
+  ],
+  [
+    "a rule without scopes",
+    [...ACME, "rules", 0, "scopes"],
+    [],
+    "tenants.acme.rules.0.scopes: Too small: expected array to have >=1 items",
+  ],
+  [
+    "a rule for all runs",
+    [...ACME, "rules", 0, "runs"],
+    "all",
+    'tenants.acme.rules.0.runs: Invalid option: expected one of "own"|"tenant"',
+  ],
+  [
+    "no ownership",
+    [...ACME, "ownership"],
+    undefined,
+    "tenants.acme.ownership: Invalid input: expected object, received undefined",
+  ],
+  [
+    "an unknown source",
+    [...ACME, "ownership"],
+    { source: "none" },
+    "tenants.acme.ownership.source: Invalid discriminator value. Expected 'grant' | 'metadata' | 'credential'",
+  ],
+  [
+    "one's own runs by credential",
+    [...ACME, "ownership"],
+    { source: "credential" },
+    "tenants.acme.rules: a credential proves no person, so a rule cannot cover 'own' runs",
+  ],
+  [
+    "a wildcard origin",
+    [...ACME, "origins"],
+    ["https://*.acme.com"],
+    "tenants.acme.origins.0: must be an exact origin such as https://app.example.com: no path, no wildcard",
+  ],
+  [
+    "any origin",
+    [...ACME, "origins"],
+    ["*"],
+    "tenants.acme.origins.0: must be an exact origin such as https://app.example.com: no path, no wildcard",
+  ],
+  [
+    "the null origin",
+    [...ACME, "origins"],
+    ["null"],
+    "tenants.acme.origins.0: must be an exact origin such as https://app.example.com: no path, no wildcard",
+  ],
+  [
+    "an origin with a slash",
+    [...ACME, "origins"],
+    ["https://app.acme.com/"],
+    "tenants.acme.origins.0: must be an exact origin such as https://app.example.com: no path, no wildcard",
+  ],
+  [
+    "an origin in capitals",
+    [...ACME, "origins"],
+    ["https://APP.acme.com"],
+    "tenants.acme.origins.0: must be an exact origin such as https://app.example.com: no path, no wildcard",
+  ],
+  [
+    "an origin with its usual port",
+    [...ACME, "origins"],
+    ["https://app.acme.com:443"],
+    "tenants.acme.origins.0: must be an exact origin such as https://app.example.com: no path, no wildcard",
+  ],
+  [
+    "an origin of another scheme",
+    [...ACME, "origins"],
+    ["ftp://app.acme.com"],
+    "tenants.acme.origins.0: must be an exact origin such as https://app.example.com: no path, no wildcard",
+  ],
+  [
+    "an unknown tier",
+    [...ACME, "rate"],
+    "none",
+    'tenants.acme.rate: Invalid option: expected one of "standard"|"strict"',
+  ],
+  [
+    "a field that cannot be hidden",
+    [...ACME, "redact"],
+    ["status"],
+    "tenants.acme.redact.0: Invalid option: expected one of ",
+  ],
+  [
+    "an empty list of assistants",
+    [...ACME, "assistants"],
+    [],
+    "tenants.acme.assistants: Too small: expected array to have >=1 items",
+  ],
+  [
+    "no days of retention",
+    [...ACME, "audit", "retention_days"],
+    0,
+    "tenants.acme.audit.retention_days: Too small: expected number to be >=1",
+  ],
+  [
+    "a part of a day of retention",
+    [...ACME, "audit", "retention_days"],
+    0.5,
+    "tenants.acme.audit.retention_days: Invalid input: expected int, received number",
+  ],
+];
+
+describe("a config with", () => {
+  it.each(DEFECTS)("%s is refused", (_, path, value, problem) => {
+    const said = problemIn(sampleWith(path, value));
+    expect(said).not.toBeNull();
+    expect(said?.startsWith(problem)).toBe(true);
+    expect(said).not.toContain("\n");
+    expect(said).not.toContain("sk-live");
+  });
+
+  it("a credential that proves the tenant and is another tenant's too is refused", () => {
+    const shared = {
+      ...SAMPLE.tenants.acme,
+      ownership: { source: "credential" },
+      rules: [{ id: "any", scopes: ["stop"], runs: "tenant" }],
+    };
+    const tenants = { acme: shared, globex: { ...SAMPLE.tenants.acme } };
+    expect(problemIn({ ...SAMPLE, tenants })).toBe(
+      "tenants.acme.credential: proves nothing, since tenant globex has the same",
+    );
+    const own = { ...tenants, globex: { ...tenants.globex, credential: { secret: "KEY_2" } } };
+    expect(problemIn({ ...SAMPLE, tenants: own })).toBeNull();
+  });
+});
+
+describe("the base of a config", () => {
+  it("has every tenant's origins once, and no tenant", () => {
+    const { acme } = SAMPLE.tenants;
+    const document = ConfigDocument.parse({
+      ...SAMPLE,
+      tenants: {
+        acme,
+        globex: { ...acme, origins: ["https://b.test", ...acme.origins, "https://a.test"] },
+      },
+    });
+    const base = baseOf(document);
+    expect(BaseDocument.parse(base)).toEqual(base);
+    expect(Object.keys(base)).toEqual(["issuers", "upstreams", "origins"]);
+    expect(base.origins).toEqual(["https://a.test", "https://app.acme.com", "https://b.test"]);
+  });
+});
