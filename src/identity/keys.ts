@@ -3,7 +3,8 @@
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
 import QuickLRU from "quick-lru";
 import * as z from "zod";
-import type { Issuer } from "../config/schema.ts";
+import { parseJson, readBytes } from "../body.ts";
+import { describeProblem, type Issuer } from "../config/schema.ts";
 import { Refusal } from "../failure.ts";
 import type { Log } from "../log.ts";
 
@@ -13,15 +14,35 @@ const STALE_MS = 60 * 60_000;
 /** Between two attempts, successful or not: an unknown `kid` or an outage must not hammer the provider. */
 const COOLDOWN_MS = 10_000;
 const FETCH_TIMEOUT_MS = 2_000;
+/** How often a request looks whether another one's fetch has come back. */
+const WAIT_STEP_MS = 20;
+const NEVER = Number.NEGATIVE_INFINITY;
 const DOCUMENT_BYTES = 64 * 1024;
 const ISSUERS_KEPT = 256;
 
+const PublishedKey = z.looseObject({
+  kty: z.string(),
+  kid: z.string().optional(),
+  use: z.string().optional(),
+});
+type PublishedKey = z.infer<typeof PublishedKey>;
+
 const KeySet = z.object({
   keys: z
-    .array(z.looseObject({ kty: z.string(), kid: z.string().optional() }))
+    .array(PublishedKey)
     .min(1)
-    .max(64),
+    .max(64)
+    .refine((keys) => keys.every((key) => key.kty !== "oct" && !("d" in key)), {
+      error: "one of them must not be public",
+    })
+    .refine(haveNamesOfTheirOwn, { error: "two of them share a kid" }),
 });
+
+/** Which of two keys was meant cannot be told; one that encrypts is never meant. */
+function haveNamesOfTheirOwn(keys: readonly PublishedKey[]): boolean {
+  const kids = keys.flatMap(({ kid, use }) => (kid === undefined || use === "enc" ? [] : [kid]));
+  return new Set(kids).size === kids.length;
+}
 
 /** Throws `identity_unavailable` when no usable keys can be had. */
 export type Keys = (issuer: Issuer, kid: string | undefined) => Promise<JWTVerifyGetKey>;
@@ -29,6 +50,7 @@ export type Keys = (issuer: Issuer, kid: string | undefined) => Promise<JWTVerif
 export interface KeySource {
   readonly fetch: typeof fetch;
   readonly now: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
   readonly log: Log;
 }
 
@@ -37,7 +59,10 @@ interface Kept {
   kids: ReadonlySet<string>;
   fetchedAt: number;
   attemptedAt: number;
-  failedAt: number;
+  /** An attempt is under way, in whichever request began it. */
+  fetching: boolean;
+  /** The last attempt brought no keys. */
+  failing: boolean;
 }
 
 export function createKeys(source: KeySource): Keys {
@@ -53,45 +78,70 @@ export function createKeys(source: KeySource): Keys {
   }
 
   async function refresh(kept: Kept, issuer: Issuer, address: string): Promise<void> {
-    // Set before the fetch, or every request in the meantime would start its own.
     kept.attemptedAt = source.now();
+    kept.fetching = true;
     try {
       const document = await fetchKeySet(source.fetch, address);
       kept.keys = createLocalJWKSet(document as JSONWebKeySet);
       kept.kids = new Set(document.keys.flatMap(({ kid }) => (kid === undefined ? [] : [kid])));
       kept.fetchedAt = source.now();
+      kept.failing = false;
     } catch (error) {
-      kept.failedAt = source.now();
+      kept.failing = true;
       source.log("warn", "identity_keys_unavailable", {
         issuer: issuer.issuer,
         detail: error instanceof Error ? error.message : "unknown",
       });
+    } finally {
+      kept.fetching = false;
     }
+  }
+
+  /** Until the request that is fetching has brought its keys, or is taken for dead. */
+  async function othersFetch(kept: Kept): Promise<void> {
+    const begun = kept.attemptedAt;
+    for (let waited = 0; kept.fetching && waited <= FETCH_TIMEOUT_MS; waited += WAIT_STEP_MS) {
+      await source.sleep(WAIT_STEP_MS);
+    }
+    if (kept.fetching && kept.attemptedAt === begun) kept.attemptedAt = NEVER;
   }
 
   return async (issuer, kid) => {
     if (issuer.jwks !== undefined) return inlineKeys(issuer, issuer.jwks);
     const address = issuer.jwks_uri ?? "";
     const id = `${issuer.issuer}\n${address}`;
-    const kept = remote.get(id) ?? {
-      keys: null,
-      kids: new Set<string>(),
-      fetchedAt: 0,
-      attemptedAt: Number.NEGATIVE_INFINITY,
-      failedAt: Number.NEGATIVE_INFINITY,
-    };
+    const kept = remote.get(id) ?? noKeys();
     remote.set(id, kept);
-    const now = source.now();
-    // Cold requests each fetch for themselves, unless one has just failed.
-    const cold = kept.keys === null && now - kept.failedAt >= COOLDOWN_MS;
-    const due = now - kept.fetchedAt > FRESH_MS || (kid !== undefined && !kept.kids.has(kid));
-    const rested = now - kept.attemptedAt >= COOLDOWN_MS;
-    if (cold || (kept.keys !== null && due && rested)) await refresh(kept, issuer, address);
-    if (kept.keys === null || source.now() - kept.fetchedAt > STALE_MS) {
+
+    if (!hasKey(kept, kid) && kept.fetching) await othersFetch(kept);
+    const due = !hasKey(kept, kid) || source.now() - kept.fetchedAt > FRESH_MS;
+    const rested = source.now() - kept.attemptedAt >= COOLDOWN_MS;
+    if (due && rested) await refresh(kept, issuer, address);
+
+    const { keys } = kept;
+    const old = source.now() - kept.fetchedAt > STALE_MS;
+    // A key that is unknown here may be one that the endpoint would have told us about.
+    const untold = kept.failing && !hasKey(kept, kid);
+    if (keys === null || old || untold) {
       throw new Refusal("identity_unavailable", { detail: issuer.issuer, retryAfterSeconds: 10 });
     }
-    return kept.keys;
+    return keys;
   };
+}
+
+function noKeys(): Kept {
+  return {
+    keys: null,
+    kids: new Set(),
+    fetchedAt: NEVER,
+    attemptedAt: NEVER,
+    fetching: false,
+    failing: false,
+  };
+}
+
+function hasKey({ keys, kids }: Kept, kid: string | undefined): boolean {
+  return keys !== null && (kid === undefined || kids.has(kid));
 }
 
 async function fetchKeySet(
@@ -107,7 +157,9 @@ async function fetchKeySet(
     await response.body?.cancel();
     throw new Error(`the key endpoint answered ${response.status}`);
   }
-  const text = await response.text();
-  if (text.length > DOCUMENT_BYTES) throw new Error("the key document is over 64 KiB");
-  return KeySet.parse(JSON.parse(text));
+  const bytes = await readBytes(response.body, DOCUMENT_BYTES);
+  if (bytes === null) throw new Error("the key document is over 64 KiB");
+  const parsed = KeySet.safeParse(parseJson(bytes));
+  if (!parsed.success) throw new Error(describeProblem(parsed.error));
+  return parsed.data;
 }

@@ -1,8 +1,11 @@
 // The Authorization header → the parts of one JWT, before any key is looked up. No crypto, no I/O.
+import { parseJson } from "../body.ts";
 import { Refusal } from "../failure.ts";
 
 /** Longer tokens are refused unread: the work on one is bounded by this (RFC 8725bis §3). */
 const MAX_TOKEN_BYTES = 8 * 1024;
+/** Deeper than any provider's claims, and no danger to what walks through them later. */
+const MAX_DEPTH = 16;
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
 
 export interface TokenParts {
@@ -70,21 +73,33 @@ export function readToken(compact: string): TokenParts {
 function readObject(part: string, name: string): Record<string, unknown> {
   const bytes = decode(part);
   if (bytes === undefined) throw invalidToken(`the ${name} is not base64url`);
-  let value: unknown;
-  try {
-    // `ignoreBOM` keeps a byte order mark, which JSON.parse then refuses.
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
-  } catch {
-    throw invalidToken(`the ${name} is not JSON`);
-  }
+  const value = parseJson(bytes);
+  if (value === undefined) throw invalidToken(`the ${name} is not JSON`);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw invalidToken(`the ${name} is not an object`);
+  }
+  if (membersWritten(bytes.toString("utf8")) !== membersOf(value, 0)) {
+    throw invalidToken(`the ${name} has a member twice`);
   }
   return value as Record<string, unknown>;
 }
 
+/** As the text has them. JSON.parse keeps the last of two, another reader the first (RFC 7519 §4). */
+function membersWritten(json: string): number {
+  const strings = json.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/g);
+  return [...strings].filter(([, colon]) => colon !== undefined).length;
+}
+
+function membersOf(value: unknown, depth: number): number {
+  if (typeof value !== "object" || value === null) return 0;
+  if (depth === MAX_DEPTH) throw invalidToken("nested too deeply");
+  const held: unknown[] = Object.values(value);
+  const own = Array.isArray(value) ? 0 : held.length;
+  return held.reduce<number>((sum, inner) => sum + membersOf(inner, depth + 1), own);
+}
+
 /** Canonical base64url only: one token has one spelling (RFC 7515 §2, RFC 4648 §3.5). */
-function decode(part: string): Uint8Array | undefined {
+function decode(part: string): Buffer | undefined {
   if (!BASE64URL.test(part)) return undefined;
   const bytes = Buffer.from(part, "base64url");
   return bytes.toString("base64url") === part ? bytes : undefined;

@@ -3,7 +3,7 @@
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { v7 as newId } from "uuid";
-import { createIssuer, type Issuer } from "../../dev/issuer.ts";
+import { createIssuer } from "../../dev/issuer.ts";
 import { createSimulator } from "../../dev/simulator/app.ts";
 import { fetchOf } from "../../dev/simulator/fetch.ts";
 import { createApp } from "../../src/app.ts";
@@ -19,7 +19,7 @@ export const AUDIENCE = "https://stop.test";
 export const ACME_ISSUER = "https://id.acme.test/";
 export const GLOBEX_ISSUER = "https://id.globex.test/";
 
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
 
 export interface HarnessOptions {
   /** Members put over the config that `sampleConfig` makes. */
@@ -30,12 +30,14 @@ export interface HarnessOptions {
   readonly network?: (simulator: typeof fetch) => typeof fetch;
 }
 
+/** Made once per file: an RSA key pair costs more than most tests. */
+const issuers = {
+  acme: await createIssuer({ issuer: ACME_ISSUER, alg: "RS256", audience: AUDIENCE }),
+  globex: await createIssuer({ issuer: GLOBEX_ISSUER, alg: "ES256", audience: AUDIENCE }),
+};
+
 export async function createHarness(options: HarnessOptions = {}) {
-  const issuers = {
-    acme: await createIssuer({ issuer: ACME_ISSUER, alg: "RS256", audience: AUDIENCE }),
-    globex: await createIssuer({ issuer: GLOBEX_ISSUER, alg: "ES256", audience: AUDIENCE }),
-  };
-  const config = (options.config ?? ((same) => same))(sampleConfig(issuers));
+  const config = (options.config ?? ((same) => same))(sampleConfig());
   await applyConfig(config);
 
   const lines: string[] = [];
@@ -73,12 +75,22 @@ export async function createHarness(options: HarnessOptions = {}) {
     return response;
   }
 
+  const events = async (token: string, query = "?limit=200"): Promise<EventPage> => {
+    const response = await request(`/v1/audit/events${query}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    return await response.json();
+  };
+
+  const calls = async (): Promise<UpstreamCall[]> =>
+    await (await simulator(`${SIMULATOR}/simulator/calls`)).json();
+
   return {
     issuers,
     lines,
     simulator,
     request,
-    tokenFor: (person: Person, claims: Json = {}) => tokenFor(issuers, person, claims),
+    tokenFor: (person: Person, claims: Json = {}) => tokenFor(person, claims),
     cancel: (target: RunIds, token: string, init: RequestInit = {}) =>
       request(`${pathOf(target)}/cancel`, {
         method: "POST",
@@ -87,14 +99,16 @@ export async function createHarness(options: HarnessOptions = {}) {
       }),
     read: (target: RunIds, token: string) =>
       request(pathOf(target), { headers: { authorization: `Bearer ${token}` } }),
-    events: async (token: string, query = "?limit=200"): Promise<{ data: AuditJson[] } & Json> => {
-      const response = await request(`/v1/audit/events${query}`, {
-        headers: { authorization: `Bearer ${token}` },
-      });
-      return await response.json();
+    events,
+    /** The events of one run, newest first: the log itself is shared by the tests of a file. */
+    eventsOf: async (target: RunIds, auditor = ADA): Promise<AuditJson[]> => {
+      const { data } = await events(await tokenFor(auditor, {}));
+      return data.filter((event) => event.target.run_id === target.run);
     },
-    calls: async (): Promise<UpstreamCall[]> =>
-      await (await simulator(`${SIMULATOR}/simulator/calls`)).json(),
+    calls,
+    /** The paths of the cancels that reached the upstream. */
+    cancelsSent: async (): Promise<string[]> =>
+      (await calls()).map(({ path }) => path).filter((path) => path.includes("/cancel")),
     forgetCalls: async () => {
       await simulator(`${SIMULATOR}/simulator/calls`, { method: "DELETE" });
     },
@@ -111,6 +125,7 @@ export async function createHarness(options: HarnessOptions = {}) {
 }
 
 export type Harness = Awaited<ReturnType<typeof createHarness>>;
+type EventPage = { data: AuditJson[] } & Json;
 
 export interface AuditJson {
   id: string;
@@ -124,6 +139,13 @@ export interface AuditJson {
   target: { upstream: string; thread_id: string; run_id: string };
   decision: { allowed: boolean; rule: string | null; code: string | null };
   outcome: { result: string; attempts: number; joined: string | null; status_after: string } | null;
+  request: {
+    id: string;
+    traceparent: string | null;
+    ip: string | null;
+    country: string | null;
+    user_agent: string | null;
+  };
   intent_id: string | null;
   signature: { kid: string; value: string } | null;
 }
@@ -140,7 +162,7 @@ export interface RunIds {
   readonly run: string;
 }
 
-const pathOf = ({ thread, run }: RunIds): string => `/v1/threads/${thread}/runs/${run}`;
+export const pathOf = ({ thread, run }: RunIds): string => `/v1/threads/${thread}/runs/${run}`;
 
 export interface Person {
   readonly tenant: "acme" | "globex";
@@ -154,11 +176,7 @@ export const SAM: Person = { tenant: "acme", sub: "sam", scope: "runs:cancel:sup
 export const GUS: Person = { tenant: "globex", sub: "gus", scope: "runs:cancel" };
 export const GIA: Person = { tenant: "globex", sub: "gia", scope: "audit:read" };
 
-async function tokenFor(
-  issuers: { acme: Issuer; globex: Issuer },
-  { tenant, sub, scope = "" }: Person,
-  claims: Json,
-): Promise<string> {
+async function tokenFor({ tenant, sub, scope = "" }: Person, claims: Json): Promise<string> {
   return await issuers[tenant].mint({ sub, tenant, scope, ...claims }, { expiresInSeconds: 600 });
 }
 
@@ -170,8 +188,13 @@ export interface StartRun {
   readonly body?: Json;
 }
 
+/** The ways in which a run may end by itself. */
+export const ENDS = ["completed", "failed", "expired", "incomplete"] as const;
+/** A run that is over before anybody can click. */
+export const ended = (ends: (typeof ENDS)[number]): StartRun => ({ timing: { run_ms: 0, ends } });
+
 /** Two tenants: acme on the threads wire, globex on the Responses API; both prove by metadata. */
-function sampleConfig(issuers: { acme: Issuer; globex: Issuer }): Json {
+function sampleConfig(): Json {
   const ownership = { source: "metadata", tenant_key: "tenant", subject_key: "user" };
   const rules = [
     { id: "owner", scopes: ["runs:cancel"], runs: "own" },
@@ -223,6 +246,14 @@ export function withTenant(id: string, members: Json): (config: Json) => Json {
     const tenants = config["tenants"] as Record<string, Json>;
     return { ...config, tenants: { ...tenants, [id]: { ...tenants[id], ...members } } };
   };
+}
+
+/** The credential proves the tenant and no person; nothing is read before a cancel. */
+export function byCredential(tenant: Person["tenant"]): (config: Json) => Json {
+  return withTenant(tenant, {
+    ownership: { source: "credential" },
+    rules: [{ id: "anyone", scopes: ["runs:cancel"], runs: "tenant" }],
+  });
 }
 
 /** What `npm start` does with a file: checked whole, one key for the base, one per tenant. */
