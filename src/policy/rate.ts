@@ -21,11 +21,11 @@ export async function assertRate(
   subject: string,
 ): Promise<void> {
   if (tier === undefined) return;
-  const verdict = await limits[tier].limit({ key: `${tenant}\n${subject}` }).catch((error) => {
+  let within = true;
+  try {
+    within = (await limits[tier].limit({ key: `${tenant}\n${subject}` })).success;
+  } catch (error) {
     log("error", "rate_limit_failed", { tenant, detail: String(error) });
-    return { success: true };
-  });
-  if (!verdict.success) {
-    throw new Refusal("rate_limited", { retryAfterSeconds: RETRY_AFTER_SECONDS });
   }
+  if (!within) throw new Refusal("rate_limited", { retryAfterSeconds: RETRY_AFTER_SECONDS });
 }
