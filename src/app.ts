@@ -1,5 +1,5 @@
 // Every route, in order: the table of contents.
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { cors } from "hono/cors";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { type RequestIdVariables, requestId } from "hono/request-id";
@@ -10,9 +10,10 @@ import { cancelRun } from "./cancel.ts";
 import { enterAsAuditor } from "./enter.ts";
 import { asRefusal, Refusal } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
+import description from "./openapi.json" with { type: "json" };
 import { readTheRun } from "./read.ts";
 import { logged } from "./request-log.ts";
-import { respond, respondRefusal } from "./respond.ts";
+import { narrowCors, respond, respondRefusal, stamped } from "./respond.ts";
 import { validated } from "./validated.ts";
 
 type App = Hono<{ Variables: RequestIdVariables }>;
@@ -66,8 +67,14 @@ export function createApp(gateway: Gateway): App {
   const app: App = new Hono<{ Variables: RequestIdVariables }>();
 
   app.use(requestId({ headerName: "", generator: () => `req_${gateway.newId()}` }));
+  app.use(stamped);
   app.use(logged(gateway));
   app.use(secureHeaders(SECURITY_HEADERS));
+  // Never default-open: without a config that passes, no route answers.
+  app.use(async function configured(_, next) {
+    await gateway.config.base();
+    await next();
+  });
   app.use(
     "/v1/*",
     cors({
@@ -100,27 +107,31 @@ export function createApp(gateway: Gateway): App {
     respond(c, await readTheRun(gateway, readAsk(c, c.req.valid("param")))),
   );
 
+  const auditorOf = async (c: Context) => {
+    const auditor = await enterAsAuditor(gateway, readAuditAsk(c));
+    narrowCors(c, auditor.origins);
+    return auditor;
+  };
   app.get("/v1/audit/events", validated("query", ListQuery, "invalid_request"), async (c) => {
-    const { tools, tenant } = await enterAsAuditor(gateway, readAuditAsk(c));
+    const { tools, tenant } = await auditorOf(c);
     const { limit, cursor } = c.req.valid("query");
     return c.json(await listEvents(tools, tenant, limit, cursor));
   });
   app.get("/v1/audit/events/:id", async (c) => {
-    const { tools, tenant } = await enterAsAuditor(gateway, readAuditAsk(c));
+    const { tools, tenant } = await auditorOf(c);
     const event = await findEvent(tools, tenant, c.req.param("id"));
     return event === null ? c.notFound() : c.json(event);
   });
   app.get("/v1/audit/export", validated("query", ListQuery, "invalid_request"), async (c) => {
-    const { tools, tenant } = await enterAsAuditor(gateway, readAuditAsk(c));
+    const { tools, tenant } = await auditorOf(c);
     const lines = await exportEvents(tools, tenant, c.req.valid("query").cursor);
     return c.body(lines, 200, { "content-type": "application/x-ndjson" });
   });
 
   app.get("/.well-known/audit-keys.json", (c) => c.json(gateway.audit.signer.publicKeys));
-  app.get("/healthz", async (c) => {
-    await gateway.config.base();
-    return c.json({ status: "ok" });
-  });
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+
+  app.get("/openapi.json", (c) => c.json(description));
 
   app.notFound((c) => respondRefusal(c, new Refusal("not_found")));
   app.onError((error, c) => respondRefusal(c, asRefusal(error)));

@@ -3,12 +3,13 @@ import type { Context } from "hono";
 import * as z from "zod";
 import { MAX_PAGE } from "./audit/api.ts";
 import type { RequestFacts } from "./audit/journal.ts";
+import { parseJson, readBytes } from "./body.ts";
 import { Refusal } from "./failure.ts";
 import { type Preferences, readPreferences } from "./preferences.ts";
 import type { Target } from "./upstreams/upstream.ts";
 
-/** A reason of 256 characters, each written as a JSON escape, and its envelope. */
-const BODY_BYTES = 2_048;
+/** A reason of 256 characters, each written as two JSON escapes, and its envelope. */
+const BODY_BYTES = 4_096;
 /** W3C Trace Context §3.2, version 00. */
 const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 const USER_AGENT_CHARACTERS = 256;
@@ -76,15 +77,14 @@ const CancelBody = z.strictObject({
  * that. Throws `payload_too_large`, `unsupported_media_type`, `invalid_request`.
  */
 export async function readReason(request: Request): Promise<string | null> {
-  const text = await readBody(request);
-  if (text === "") return null;
+  const bytes = await readBytes(request.body, BODY_BYTES);
+  if (bytes === null) throw new Refusal("payload_too_large");
+  if (bytes.byteLength === 0) return null;
   if (!/^application\/(\S+\+)?json\s*(;|$)/i.test(request.headers.get("content-type") ?? "")) {
     throw new Refusal("unsupported_media_type");
   }
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
+  const json = parseJson(bytes);
+  if (json === undefined) {
     throw new Refusal("invalid_request", { words: "The request body is not valid JSON." });
   }
   const body = CancelBody.safeParse(json);
@@ -107,31 +107,13 @@ function bodyRefusal(error: z.ZodError): Refusal {
   return new Refusal("invalid_request", { words, param: param === "" ? undefined : param });
 }
 
-/** Counts what arrives, whatever `Content-Length` says. */
-async function readBody(request: Request): Promise<string> {
-  if (request.body === null) return "";
-  const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return Buffer.concat(chunks).toString("utf8");
-    bytes += value.byteLength;
-    if (bytes > BODY_BYTES) {
-      await reader.cancel();
-      throw new Refusal("payload_too_large");
-    }
-    chunks.push(value);
-  }
-}
-
 /** A person's network, not the person: /24 of IPv4, /48 of IPv6. */
 function networkOf(ip: string | undefined): string | null {
   if (ip === undefined) return null;
   const [, v4] = /^(\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}$/.exec(ip) ?? [];
   if (v4 !== undefined) return `${v4}.0/24`;
   const host = URL.parse(`http://[${ip}]/`)?.hostname;
-  if (host === undefined) return null;
+  if (host?.startsWith("[") !== true) return null;
   const [head = "", tail] = host.slice(1, -1).split("::");
   const groups = head.split(":").filter((group) => group !== "");
   const zeros = tail === undefined ? [] : ["0", "0", "0"];

@@ -58,6 +58,7 @@ export interface Auditor {
   readonly tools: ReadTools;
   /** The caller's own tenant: the only one it can read. */
   readonly tenant: string;
+  readonly origins: readonly string[];
 }
 
 /** The way in for those who read the audit log. Throws `Refusal`. */
@@ -68,7 +69,11 @@ export async function enterAsAuditor(gateway: Gateway, ask: AuditAsk): Promise<A
     denied(new Refusal("insufficient_scope", { detail: AUDIT_SCOPE }));
   }
   const { kv, ledger, log } = gateway.audit;
-  return { tools: { kv, ledger, log, now: gateway.now }, tenant: tenant.id };
+  return {
+    tools: { kv, ledger, log, now: gateway.now },
+    tenant: tenant.id,
+    origins: tenant.origins,
+  };
 }
 
 async function recall(gateway: Gateway, tenant: Tenant, target: Target): Promise<number | null> {

@@ -1,6 +1,10 @@
 // The `Prefer` header (RFC 7240): what a client would like, as far as this gateway knows it.
 
 const LONGEST_WAIT_SECONDS = 25;
+/** More than any client needs; what is longer is not read. */
+const HEADER_CHARACTERS = 1_024;
+/** One preference: a comma inside quotes does not end it. */
+const ITEM = /(?:"(?:[^"\\]|\\.)*"|[^",])+/g;
 
 export interface Preferences {
   /** Whole seconds to poll until the run is terminal; null when not asked for. */
@@ -10,11 +14,12 @@ export interface Preferences {
 }
 
 /** A preference that is unknown or malformed is as if it were not there (§2); the first one counts. */
-export function readPreferences(header: string | undefined): Preferences {
+export function readPreferences(header = ""): Preferences {
   const preferences = new Map<string, string>();
-  for (const item of (header ?? "").split(",")) {
+  const items = header.length > HEADER_CHARACTERS ? [] : (header.match(ITEM) ?? []);
+  for (const item of items) {
     const [pair = ""] = item.split(";");
-    const [name = "", value = ""] = pair.split("=", 2);
+    const [, name = "", value = ""] = /^([^=]*)=?(.*)$/s.exec(pair) ?? [];
     const key = name.trim().toLowerCase();
     if (key !== "" && !preferences.has(key)) {
       preferences.set(key, value.trim().replace(/^"(.*)"$/, "$1"));

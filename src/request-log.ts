@@ -12,7 +12,6 @@ export function logged({
   return async function logRequest(c, next) {
     const startedAt = now();
     await next();
-    c.res.headers.set("x-request-id", c.get("requestId"));
     const { error } = c;
     log(c.res.status >= 500 ? "error" : "info", "request", {
       request_id: c.get("requestId"),

@@ -1,9 +1,17 @@
 // Answers and refusals → responses. The one envelope; these headers and no others.
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
+import type { RequestIdVariables } from "hono/request-id";
 import type { Answer } from "./answer.ts";
 import { FAILURES, type Refusal, type Trail } from "./failure.ts";
 
 const REALM = 'Bearer realm="stopgate"';
+
+/** What every reply carries, whoever made it. */
+export const stamped: MiddlewareHandler<{ Variables: RequestIdVariables }> = async (c, next) => {
+  await next();
+  c.res.headers.set("x-request-id", c.get("requestId"));
+  c.res.headers.set("cache-control", "no-store");
+};
 
 export function respond(context: Context, answer: Answer): Response {
   if (answer.trail !== null) context.header("audit-id", answer.trail.auditId ?? "none");
@@ -25,7 +33,9 @@ export function respondRefusal(context: Context, refusal: Refusal): Response {
   }
   const challenge = challengeFor(refusal);
   if (challenge !== null) context.header("www-authenticate", challenge);
-  if (trail !== undefined) respondTrail(context, refusal, trail);
+  // A malformed id is refused before there is a record or a tenant: with either of them in the reply
+  // it could be told from a run that is another's.
+  if (trail !== undefined && reason !== "run_not_found") respondTrail(context, trail);
   const error = {
     message: refusal.words ?? failure.message,
     type: failure.type,
@@ -35,14 +45,13 @@ export function respondRefusal(context: Context, refusal: Refusal): Response {
   return context.json({ error }, failure.status);
 }
 
-function respondTrail(context: Context, { reason }: Refusal, trail: Trail): void {
-  // A malformed id is refused before there is a record; with this header the others would differ.
-  if (reason !== "run_not_found") context.header("audit-id", trail.auditId ?? "none");
+function respondTrail(context: Context, trail: Trail): void {
+  context.header("audit-id", trail.auditId ?? "none");
   narrowCors(context, trail.origins);
 }
 
 /** Before the tenant was known, any tenant's origin was let through; now only its own are. */
-function narrowCors(context: Context, origins: readonly string[]): void {
+export function narrowCors(context: Context, origins: readonly string[]): void {
   const origin = context.req.header("origin");
   if (origin !== undefined && !origins.includes(origin)) {
     context.header("access-control-allow-origin", undefined);

@@ -1,0 +1,92 @@
+// What a request says about itself, and how much of that goes on record or on to the upstream.
+import { describe, expect, it } from "vitest";
+import { ANN, createHarness } from "./support/harness.ts";
+
+const gateway = await createHarness();
+const token = await gateway.tokenFor(ANN);
+
+/** The request's facts as the event of its cancel has them, and what the upstream was sent. */
+async function recorded(headers: Record<string, string>) {
+  const ids = await gateway.startRun();
+  await gateway.forgetCalls();
+  const response = await gateway.cancel(ids, token, { headers });
+  const [event] = await gateway.eventsOf(ids);
+  const sent = (await gateway.calls()).map((call) => call.headers["traceparent"] ?? null);
+  return { response, request: event?.request, sent: [...new Set(sent)] };
+}
+
+describe("an event", () => {
+  it("has the id of the request, and nothing that the client does not send", async () => {
+    const { response, request } = await recorded({});
+    expect(request).toEqual({
+      id: response.headers.get("x-request-id"),
+      traceparent: null,
+      ip: null,
+      country: null,
+      user_agent: null,
+    });
+  });
+
+  it.each([
+    ["203.0.113.77", "203.0.113.0/24"],
+    ["2001:db8:85a3:8d3:1319:8a2e:370:7348", "2001:db8:85a3::/48"],
+    ["2001:db8::1", "2001:db8:0::/48"],
+    ["2001:DB8::", "2001:db8:0::/48"],
+    ["::1", "0:0:0::/48"],
+    ["unknown", null],
+    ["::1]@evil.test/[", null],
+    ["203.0.113.77, 10.0.0.1", null],
+  ])(
+    "of a request from %s has the network %j, and not the person's address",
+    async (ip, network) => {
+      const { request } = await recorded({ "cf-connecting-ip": ip });
+      expect(request?.ip).toBe(network);
+    },
+  );
+
+  it("takes no address from a header that anybody can send", async () => {
+    const { request } = await recorded({
+      "x-forwarded-for": "203.0.113.77",
+      "x-real-ip": "203.0.113.77",
+      forwarded: "for=203.0.113.77",
+      "true-client-ip": "203.0.113.77",
+    });
+    expect(request?.ip).toBeNull();
+  });
+
+  it.each([
+    ["DE", "DE"],
+    ["T1", "T1"],
+    ["de", null],
+    ["Germany", null],
+  ])("has the country %s as %j", async (country, expected) => {
+    expect((await recorded({ "cf-ipcountry": country })).request?.country).toBe(expected);
+  });
+
+  it("has the beginning of the user agent", async () => {
+    const { request } = await recorded({ "user-agent": `OpenAI/JS 7.57.0 ${"x".repeat(300)}` });
+    expect(request?.user_agent).toHaveLength(256);
+    expect(request?.user_agent).toMatch(/^OpenAI\/JS 7\.57\.0 x+$/);
+  });
+});
+
+describe("a traceparent", () => {
+  const WELL_FORMED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+  it("that is well formed is recorded, and sent on with every call", async () => {
+    const { request, sent } = await recorded({ traceparent: WELL_FORMED });
+    expect(request?.traceparent).toBe(WELL_FORMED);
+    expect(sent).toEqual([WELL_FORMED]);
+  });
+
+  it.each([
+    WELL_FORMED.toUpperCase(),
+    `${WELL_FORMED}-extra`,
+    WELL_FORMED.slice(0, -1),
+    "x".repeat(55),
+  ])("that is %s goes nowhere", async (traceparent) => {
+    const { request, sent } = await recorded({ traceparent });
+    expect(request?.traceparent).toBeNull();
+    expect(sent).toEqual([null]);
+  });
+});
