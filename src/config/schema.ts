@@ -165,15 +165,14 @@ export const ConfigDocument = z
   })
   .superRefine((document, context) => {
     const tenants = Object.entries(document.tenants);
+    const holders = Map.groupBy(tenants, ([, { credential }]) => credential.secret);
     for (const [id, { upstream, credential, ownership }] of tenants) {
       const refuse = (member: string, message: string): void =>
         context.addIssue({ code: "custom", path: ["tenants", id, member], message });
       if (!Object.hasOwn(document.upstreams, upstream)) {
         refuse("upstream", `there is no upstream named '${upstream}'`);
       }
-      const sharer = tenants.find(
-        ([other, entry]) => other !== id && entry.credential.secret === credential.secret,
-      );
+      const sharer = holders.get(credential.secret)?.find(([other]) => other !== id);
       if (ownership.source === "credential" && sharer !== undefined) {
         refuse("credential", `proves nothing, since tenant ${sharer[0]} has the same`);
       }
