@@ -30,7 +30,7 @@ export function authorise({ rules, proof, assistants, reason }: Question): Rule 
     const detail = proof.tenant ? "another person's run" : "not proved to be the tenant's run";
     throw new Refusal("run_not_found", { detail });
   }
-  if (assistants !== undefined && !isListed(assistants, proof.run?.assistant_id)) {
+  if (assistants !== undefined && !isListed(assistants, proof.read?.run.assistant_id)) {
     throw new Refusal("policy_denied", {
       rule: rule.id,
       detail: "the assistant is not on the list",

@@ -1,8 +1,7 @@
 // Whose run is it? Proof, from the source that the tenant's config names. No proof means no.
 import type { Tenant } from "../config/load.ts";
 import { type Caller, isGranted } from "../identity/claims.ts";
-import type { Run } from "../runs/run.ts";
-import { type ReadRun, readRun, type UpstreamTools } from "../upstreams/read.ts";
+import { type ReadRun, readUpstreamRun, type UpstreamTools } from "../upstreams/read.ts";
 import { member } from "../upstreams/reading.ts";
 import type { Target } from "../upstreams/upstream.ts";
 
@@ -12,8 +11,10 @@ export interface Proof {
   /** The run is the caller's own. Never true without `tenant`. */
   readonly person: boolean;
   /** The run, where proving it took a read. */
-  readonly run: Run | null;
+  readonly read: ReadRun | null;
 }
+
+const UNPROVED: Proof = { tenant: false, person: false, read: null };
 
 /** Throws `Refusal`: `run_not_found`, or what kept the run from being read. */
 export async function proveOwnership(
@@ -22,20 +23,28 @@ export async function proveOwnership(
   caller: Caller,
   target: Target,
 ): Promise<Proof> {
-  const { ownership, assistants } = tenant;
-  const granted = ownership.source === "grant" && isGranted(caller.grants, target);
-  // A run that is not granted is not read either: an unknown one costs the same.
-  if (ownership.source === "grant" && !granted) return { tenant: false, person: false, run: null };
-  const needed = ownership.source === "metadata" || assistants !== undefined;
-  const read = needed ? await readRun(tools, tenant.connection, target) : null;
-  const run = read?.run ?? null;
+  const { connection, ownership, assistants } = tenant;
+  const readIf = async (needed: boolean): Promise<ReadRun | null> =>
+    needed || assistants !== undefined ? await readUpstreamRun(tools, connection, target) : null;
   switch (ownership.source) {
-    case "grant":
-      return { tenant: granted, person: granted, run };
+    case "grant": {
+      const named = isGranted(
+        caller.grants.filter(({ runId }) => runId !== null),
+        target,
+      );
+      // A run that is not granted is not read either: an unknown one costs the same.
+      if (!named && !isGranted(caller.grants, target)) return UNPROVED;
+      const mustRead = !named && !connection.adapter.cancelChecksThread;
+      const read = await readIf(mustRead);
+      const proved = !mustRead || read?.thread === target.threadId;
+      return { tenant: proved, person: proved, read };
+    }
     case "credential":
-      return { tenant: true, person: false, run };
-    case "metadata":
-      return { ...proofIn(read, ownership, tenant.id, caller.subject), run };
+      return { tenant: true, person: false, read: await readIf(false) };
+    case "metadata": {
+      const read = await readIf(true);
+      return { ...proofIn(read, ownership, tenant.id, caller.subject), read };
+    }
   }
 }
 

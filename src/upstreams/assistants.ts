@@ -33,6 +33,9 @@ export const assistants: Upstream = {
   isRetired: retired,
 
   toRun: normaliseRun,
+  // open-assistant-api looks the run up by its id alone: the thread must merely exist.
+  cancelChecksThread: false,
+  threadOf: (body) => member(body, "thread_id"),
   metadata: (body) => member(body, "metadata"),
 };
 

@@ -1,4 +1,5 @@
 // The only outbound requests to upstreams: bounded in time, size and direction. Decides nothing.
+import { readBytes } from "../body.ts";
 import { Refusal } from "../failure.ts";
 import { VERSION } from "../version.ts";
 import type { Reply, Upstream, UpstreamOptions, UpstreamRequest } from "./upstream.ts";
@@ -99,23 +100,11 @@ function headersFor({ adapter, key }: Connection, traceparent: string | undefine
   return headers;
 }
 
-/** Counts decoded bytes: a gzip bomb is stopped at the cap, not at its end (G8). */
+/** Decoded bytes are counted: a gzip bomb is stopped at the cap, not at its end. */
 async function readText(response: Response): Promise<string> {
-  if (response.body === null) return "";
-  const reader: ReadableStreamDefaultReader<Uint8Array> = response.body.getReader();
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return text + decoder.decode();
-    bytes += value.byteLength;
-    if (bytes > BODY_BYTES) {
-      await reader.cancel();
-      throw new Refusal("upstream_error", { detail: "the reply is over 256 KiB" });
-    }
-    text += decoder.decode(value, { stream: true });
-  }
+  const bytes = await readBytes(response.body, BODY_BYTES);
+  if (bytes === null) throw new Refusal("upstream_error", { detail: "the reply is over 256 KiB" });
+  return new TextDecoder().decode(bytes);
 }
 
 function parseJson(text: string): unknown {

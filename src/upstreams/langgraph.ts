@@ -44,6 +44,8 @@ export const langgraph: Upstream = {
   isRetired: () => false,
 
   toRun,
+  cancelChecksThread: true,
+  threadOf: (body) => member(body, "thread_id"),
   metadata: (body) => member(body, "metadata"),
 };
 

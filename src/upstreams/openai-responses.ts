@@ -30,6 +30,8 @@ export const openaiResponses: Upstream = {
   isRetired: () => false,
 
   toRun,
+  cancelChecksThread: false,
+  threadOf: namedThread,
   metadata: (body) => member(body, "metadata"),
 };
 
@@ -67,10 +69,15 @@ function toRun(body: unknown, context: RunContext): Run {
 }
 
 /** A response belongs to the thread that its conversation or its metadata names; many name none. */
-function assertThread(body: unknown, { threadId }: RunContext): void {
-  const named =
+function namedThread(body: unknown): string | undefined {
+  return (
     text(member(member(body, "conversation"), "id")) ??
-    text(member(member(body, "metadata"), "thread_id"));
+    text(member(member(body, "metadata"), "thread_id"))
+  );
+}
+
+function assertThread(body: unknown, { threadId }: RunContext): void {
+  const named = namedThread(body);
   if (named !== undefined && named !== threadId) {
     throw new Refusal("run_not_found", { detail: "the response is of another thread" });
   }

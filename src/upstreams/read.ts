@@ -12,26 +12,37 @@ export interface UpstreamTools extends CallTools {
   readonly recall: (target: Target) => Promise<number | null>;
 }
 
-/** A run as it was read, with the pairs its creator attached. */
+/** A run as it was read. */
 export interface ReadRun {
   readonly run: Run;
+  /** The pairs that its creator attached. */
   readonly metadata: unknown;
+  /** The thread that the upstream says it is on, where it says so. */
+  readonly thread: unknown;
+  /** When a cancel of it was taken, as far as the gateway knows, in Unix seconds. */
+  readonly cancelledAt: number | null;
 }
 
 /**
  * The run as it stands, for a caller who did not just cancel it. Throws `Refusal`: `run_not_found`
  * when the upstream does not know it, otherwise what kept it from being read.
  */
-export async function readRun(
+export async function readUpstreamRun(
   tools: UpstreamTools,
   connection: Connection,
   target: Target,
 ): Promise<ReadRun> {
   const recalled = connection.adapter.forgetsCancel ? tools.recall(target) : null;
   const [cancelledAt, reply] = await Promise.all([recalled, requestRun(tools, connection, target)]);
-  const read = interpret(connection, reply, target, cancelledAt);
-  const isWinding = cancelledAt !== null && !isTerminal(read.run.status);
-  return isWinding ? { ...read, run: windingDown(read.run) } : read;
+  return interpret(connection, reply, target, cancelledAt);
+}
+
+/**
+ * The run as a reader should see it: one that still moves after a cancel was taken is on its way to
+ * its end. Only for showing: who presses Stop again goes by what the upstream says.
+ */
+export function shown({ run, cancelledAt }: ReadRun): Run {
+  return cancelledAt !== null && !isTerminal(run.status) ? windingDown(run) : run;
 }
 
 /** A run whose cancel was taken and that still moves: there is nothing left for anyone to do about it. */
@@ -45,7 +56,7 @@ export interface ReadOptions {
   readonly deadline?: AbortSignal;
 }
 
-/** The run as it stands, with what this very request knows of a cancel. Throws as `readRun`. */
+/** The run as it stands, with what this very request knows of a cancel. Throws as `readUpstreamRun`. */
 export async function fetchRun(
   tools: UpstreamTools,
   connection: Connection,
@@ -79,6 +90,8 @@ function interpret(
   return {
     run: adapter.toRun(reply.body, { ...target, cancelledAt }),
     metadata: adapter.metadata(reply.body),
+    thread: adapter.threadOf(reply.body),
+    cancelledAt,
   };
 }
 

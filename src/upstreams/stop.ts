@@ -55,7 +55,7 @@ interface Trace {
  * Cancels the run unless `before` says that there is nothing to cancel, and reads it wherever the
  * reply does not settle its state. Never throws: what went wrong is part of the result.
  */
-export async function stopRun(
+export async function cancelUpstreamRun(
   tools: UpstreamTools,
   connection: Connection,
   target: Target,

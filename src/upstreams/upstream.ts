@@ -68,6 +68,13 @@ export interface Upstream {
    * thread.
    */
   toRun(body: unknown, context: RunContext): Run;
+  /**
+   * A cancel of a run that is not on the thread in its path is refused. Where it is not, who may
+   * stop a thread's runs could stop any, so the thread has to be read off the run first.
+   */
+  readonly cancelChecksThread: boolean;
+  /** The thread that the object itself says it is on. */
+  threadOf(body: unknown): unknown;
   /** The pairs that the run's creator attached, before any trimming: proof of ownership. */
   metadata(body: unknown): unknown;
 }

@@ -6,10 +6,11 @@ import { type Reason, Refusal } from "../../src/failure.ts";
 import { authorise, type Question, rulesFor } from "../../src/policy/authorise.ts";
 import type { Proof } from "../../src/policy/ownership.ts";
 import { normaliseRun } from "../../src/runs/normalise.ts";
+import type { ReadRun } from "../../src/upstreams/read.ts";
 
-const NOTHING: Proof = { tenant: false, person: false, run: null };
-const TENANT: Proof = { tenant: true, person: false, run: null };
-const OWN: Proof = { tenant: true, person: true, run: null };
+const NOTHING: Proof = { tenant: false, person: false, read: null };
+const TENANT: Proof = { tenant: true, person: false, read: null };
+const OWN: Proof = { tenant: true, person: true, read: null };
 
 const rule = (id: string, over: Partial<Rule> = {}): Rule => ({
   id,
@@ -18,11 +19,15 @@ const rule = (id: string, over: Partial<Rule> = {}): Rule => ({
   reason_required: false,
   ...over,
 });
-const runOf = (assistant: string) =>
-  normaliseRun(
+const readOf = (assistant: string): ReadRun => ({
+  run: normaliseRun(
     { id: "run_1", status: "queued", assistant_id: assistant },
     { threadId: "thread_1", runId: "run_1" },
-  );
+  ),
+  metadata: null,
+  thread: "thread_1",
+  cancelledAt: null,
+});
 
 type Verdict = { readonly rule: string } | { readonly refused: Reason; readonly by: string | null };
 
@@ -55,7 +60,7 @@ describe("a rule", () => {
     [
       "a run proved to be the person's and not the tenant's",
       "own",
-      { tenant: false, person: true, run: null },
+      { tenant: false, person: true, read: null },
       { refused: "run_not_found", by: null },
     ],
   ])("on %s with runs: %s", (_, runs, proof, verdict) => {
@@ -127,13 +132,13 @@ describe("a list of assistants", () => {
     [["a*t_1"], "asst_1", false],
     [["other", "asst_1"], "asst_1", true],
   ])("%j, with assistant %j: %s", (assistants, assistant, allowed) => {
-    const run = assistant === null ? null : runOf(assistant);
-    const verdict = verdictOf(["stop"], ask({ assistants, proof: { ...OWN, run } }));
+    const read = assistant === null ? null : readOf(assistant);
+    const verdict = verdictOf(["stop"], ask({ assistants, proof: { ...OWN, read } }));
     expect(verdict).toEqual(allowed ? { rule: "own" } : { refused: "policy_denied", by: "own" });
   });
 
   it("says nothing about a run that is not the caller's", () => {
-    const question = ask({ assistants: ["other"], proof: { ...TENANT, run: runOf("asst_1") } });
+    const question = ask({ assistants: ["other"], proof: { ...TENANT, read: readOf("asst_1") } });
     expect(verdictOf(["stop"], question)).toEqual({ refused: "run_not_found", by: null });
   });
 });

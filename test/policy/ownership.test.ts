@@ -4,6 +4,8 @@ import {
   ANN,
   byCredential,
   createHarness,
+  GUS,
+  type Harness,
   type Json,
   type RunIds,
   SAM,
@@ -126,13 +128,33 @@ describe("ownership by grant", () => {
     expect(calls.map(({ method }) => method)).toEqual(["POST"]);
   });
 
-  it("cancels any run of a thread that the token names whole", async () => {
+  it("cancels any run of a thread that the token names whole, once it has seen it there", async () => {
     const { status, calls } = await cancelGranted(({ thread }) => [
       { type: "run_cancel", thread_id: thread },
     ]);
     expect(status).toBe(200);
-    expect(calls.map(({ method }) => method)).toEqual(["POST"]);
+    expect(calls.map(({ method }) => method)).toEqual(["GET", "POST"]);
   });
+
+  it("of a whole thread is none for a run that says it is on another, or says nothing", async () => {
+    for (const thread_id of ["thread_2", undefined]) {
+      const gateway = await createHarness({ config: byGrant });
+      const ids = await gateway.startRun();
+      const run: Json = await (await gateway.read(ids, await grantOf(gateway, ids))).json();
+      // Some servers find a run by its id alone, whatever thread is in the path.
+      const reply = { status: 200, body: { ...run, thread_id } };
+      await gateway.fault({ match: { method: "GET" }, reply });
+      const whole = [{ type: "run_cancel", thread_id: ids.thread }];
+      const token = await gateway.tokenFor(ANN, { authorization_details: whole });
+      expect((await gateway.cancel(ids, token)).status).toBe(404);
+      expect(await gateway.cancelsSent()).toEqual([]);
+    }
+  });
+
+  const grantOf = (gateway: Harness, { thread, run }: RunIds) =>
+    gateway.tokenFor(ANN, {
+      authorization_details: [{ type: "run_cancel", thread_id: thread, run_id: run }],
+    });
 
   it("finds the right grant among others", async () => {
     const { status } = await cancelGranted(({ thread, run }) => [
@@ -164,6 +186,38 @@ describe("ownership by grant", () => {
     const { status, calls } = await cancelGranted(details);
     expect(status).toBe(404);
     expect(calls).toEqual([]);
+  });
+});
+
+describe("ownership by grant, on an upstream without threads", () => {
+  const byGrant = withTenant("globex", { ownership: { source: "grant" } });
+
+  it("is proved by a grant that names the run", async () => {
+    const gateway = await createHarness({ config: byGrant });
+    const { thread, run } = await gateway.startResponse({ owner: "somebody" });
+    const details = [{ type: "run_cancel", thread_id: thread, run_id: run }];
+    const token = await gateway.tokenFor(GUS, { authorization_details: details });
+    expect((await gateway.cancel({ thread, run }, token)).status).toBe(200);
+  });
+
+  it("is not proved by a grant of a whole thread, which would be one of every run there is", async () => {
+    const gateway = await createHarness({ config: byGrant });
+    const { run } = await gateway.startResponse({ owner: "somebody" });
+    await gateway.forgetCalls();
+    for (const thread of ["thread_of_gus", "responses", "cancel", "any-thread", run]) {
+      const details = [{ type: "run_cancel", thread_id: thread }];
+      const token = await gateway.tokenFor(GUS, { authorization_details: details });
+      expect((await gateway.cancel({ thread, run }, token)).status).toBe(404);
+    }
+    expect(await gateway.cancelsSent()).toEqual([]);
+  });
+
+  it("is proved by a grant of the whole thread that the response itself names", async () => {
+    const gateway = await createHarness({ config: byGrant });
+    const { run } = await gateway.startResponse({ metadata: { thread_id: "thread_of_gus" } });
+    const details = [{ type: "run_cancel", thread_id: "thread_of_gus" }];
+    const token = await gateway.tokenFor(GUS, { authorization_details: details });
+    expect((await gateway.cancel({ thread: "thread_of_gus", run }, token)).status).toBe(200);
   });
 });
 

@@ -145,19 +145,21 @@ describe("an auditor", () => {
 });
 
 describe("the rate of a person", () => {
-  /** A tier that says the same of everybody, and notes whom it was asked about. */
-  function tier(limit: () => Promise<{ success: boolean }>) {
+  type Limit = (key: string) => Promise<{ success: boolean }>;
+
+  /** A tier that notes whom it was asked about. */
+  function tier(limit: Limit) {
     const asked: string[] = [];
     const counter = {
       limit: ({ key }: { key: string }) => {
         asked.push(key);
-        return limit();
+        return limit(key);
       },
     };
     return { asked, counter };
   }
 
-  async function gatewayWith(limit: () => Promise<{ success: boolean }>, rate = "strict") {
+  async function gatewayWith(limit: Limit, rate = "strict") {
     const { asked, counter } = tier(limit);
     const unused = tier(() => Promise.reject(new Error("the other tier was asked"))).counter;
     const gateway = await createHarness({
@@ -168,7 +170,9 @@ describe("the rate of a person", () => {
   }
 
   it("that is over the tier's is 429 with Retry-After, before anything is read and without a record", async () => {
-    const { gateway, asked } = await gatewayWith(async () => ({ success: false }));
+    const { gateway, asked } = await gatewayWith(async (key) => ({
+      success: key !== "acme\nann",
+    }));
     const ids = await gateway.startRun();
     await gateway.forgetCalls();
     const response = await gateway.cancel(ids, await gateway.tokenFor(ANN));

@@ -39,6 +39,8 @@ const ADAPTER: Upstream = {
   isUnknownRun: () => false,
   isRetired: () => false,
   toRun: () => expect.fail("not called"),
+  cancelChecksThread: true,
+  threadOf: () => undefined,
   metadata: () => null,
 };
 const CONNECTION = connectionTo(ADAPTER, BASE);
@@ -254,21 +256,16 @@ describe("the headers of a request", () => {
     "openai-responses": { authorization: `Bearer ${KEY}` },
   };
 
-  test.each(UPSTREAMS.map((adapter) => ({ adapter, kind: adapter.kind })))(
-    "are exactly these for $kind",
-    async ({ adapter, kind }) => {
-      const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-      const script = scripted([json(200, "{}"), json(200, "{}")]);
-      const connection = connectionTo(adapter, BASE);
-      await call(toolsWith(script), connection, READ, NEVER);
-      await call({ ...toolsWith(script), traceparent }, connection, CANCEL, NEVER);
-      const [without, withTrace] = script.requests.map(({ headers }) =>
-        Object.fromEntries(headers),
-      );
-      expect(without).toEqual({ ...own, ...credential[kind] });
-      expect(withTrace).toEqual({ ...own, ...credential[kind], traceparent });
-    },
-  );
+  test.each(UPSTREAMS)("are exactly these for $kind", async (adapter) => {
+    const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const script = scripted([json(200, "{}"), json(200, "{}")]);
+    const connection = connectionTo(adapter, BASE);
+    await call(toolsWith(script), connection, READ, NEVER);
+    await call({ ...toolsWith(script), traceparent }, connection, CANCEL, NEVER);
+    const [without, withTrace] = script.requests.map(({ headers }) => Object.fromEntries(headers));
+    expect(without).toEqual({ ...own, ...credential[adapter.kind] });
+    expect(withTrace).toEqual({ ...own, ...credential[adapter.kind], traceparent });
+  });
 
   it("carry a key that came with a line end behind it", async () => {
     const script = scripted([json(200, "{}")]);

@@ -13,7 +13,7 @@ import {
 import type { Connection } from "../../src/upstreams/call.ts";
 import { UPSTREAMS } from "../../src/upstreams/index.ts";
 import { langgraph } from "../../src/upstreams/langgraph.ts";
-import { type StopResult, stopRun, waitUntilTerminal } from "../../src/upstreams/stop.ts";
+import { cancelUpstreamRun, type StopResult, waitUntilTerminal } from "../../src/upstreams/stop.ts";
 import type { RunContext, Upstream } from "../../src/upstreams/upstream.ts";
 import { json, plain } from "./replies/replies.ts";
 import {
@@ -60,6 +60,8 @@ function adapterWith(own: Partial<Upstream> = {}): Upstream {
     isUnknownRun: ({ status }) => status === 404,
     isRetired: () => false,
     toRun: normaliseRun,
+    cancelChecksThread: true,
+    threadOf: () => undefined,
     metadata: () => null,
     ...own,
   };
@@ -81,7 +83,7 @@ async function stop(
 ): Promise<Stopped> {
   const script = scripted(steps);
   const tools = { ...toolsWith(script), ...(steps[0] === "hang" && hurried(script)) };
-  const result = await stopRun(tools, connectionWith(own), TARGET, before);
+  const result = await cancelUpstreamRun(tools, connectionWith(own), TARGET, before);
   return { result, sent: sentIn(script) };
 }
 
@@ -230,7 +232,7 @@ describe("a cancel that the run's state refuses", () => {
     const contexts: RunContext[] = [];
     const script = scripted([REFUSED, says("cancelled")]);
     const connection = connectionWith({ forgetsCancel: true, toRun: keepingContext(contexts) });
-    await stopRun(toolsWith(script, 1_700_000_000), connection, TARGET, null);
+    await cancelUpstreamRun(toolsWith(script, 1_700_000_000), connection, TARGET, null);
     expect(contexts).toMatchObject([{ cancelledAt: 1_700_000_000 }]);
   });
 });
@@ -367,7 +369,7 @@ describe("a cancel whose answer is lost", () => {
     // All but 10 ms of the deadline have passed when the second cancel is sent.
     const nowMs = () => (script.requests.length === 0 ? 0 : DEADLINE_MS - 10);
     const tools = { ...toolsWith(script), now: nowMs };
-    const result = await stopRun(tools, connectionWith(), TARGET, null);
+    const result = await cancelUpstreamRun(tools, connectionWith(), TARGET, null);
     expect(result).toMatchObject({ outcome: "not_confirmed", run: { status: "in_progress" } });
     expect(sentIn(script)).toEqual(["POST", "GET", "POST", "GET"]);
     expect(patience.aborted).toBe(false);
@@ -377,15 +379,28 @@ describe("a cancel whose answer is lost", () => {
     const contexts: RunContext[] = [];
     const script = scripted([CONNECTION_LOST, says("cancelled")]);
     const connection = connectionWith({ forgetsCancel: true, toRun: keepingContext(contexts) });
-    await stopRun(toolsWith(script, 1_700_000_000), connection, TARGET, null);
+    await cancelUpstreamRun(toolsWith(script, 1_700_000_000), connection, TARGET, null);
     expect(contexts).toMatchObject([{ cancelledAt: NOW_SECONDS }]);
   });
 });
 
 describe("an upstream that never answers", () => {
+  it("or too late for a second cancel, is asked for no more than the run", async () => {
+    const script = scripted([CONNECTION_LOST, says("in_progress")]);
+    const late: typeof fetch = async (input, init) => {
+      const response = await script.fetch(input, init);
+      await scheduler.wait(2 * SHORT.deadlineMs);
+      return response;
+    };
+    const tools = { ...toolsWith(script), fetch: late };
+    const result = await cancelUpstreamRun(tools, connectionWith(SHORT), TARGET, null);
+    expect(result).toMatchObject({ outcome: "not_confirmed", attempts: 1 });
+    expect(sentIn(script)).toEqual(["POST", "GET"]);
+  });
+
   it("ends with the adapter's deadline", async () => {
     const script = answering(() => "hang");
-    const result = await stopRun(toolsWith(script), connectionWith(SHORT), TARGET, null);
+    const result = await cancelUpstreamRun(toolsWith(script), connectionWith(SHORT), TARGET, null);
     expect(result).toMatchObject({ failure: "outcome_unknown", attempts: 1 });
     expect(sentIn(script)).toEqual(["POST", "GET"]);
   });
@@ -410,7 +425,7 @@ describe("an accident", () => {
     const script = scripted([REFUSED, says("completed")]);
     const tools = { ...toolsWith(script), recall: () => Promise.reject(new Error("canary")) };
     const connection = connectionWith({ forgetsCancel: true });
-    const result = await stopRun(tools, connection, TARGET, null);
+    const result = await cancelUpstreamRun(tools, connection, TARGET, null);
     expect(result).toMatchObject({ failure: "internal_error", detail: "Error" });
   });
 });
@@ -424,7 +439,12 @@ describe("the facts of a stop", () => {
       return await script.fetch(input, init);
     };
     const before = runThatIs("queued");
-    const result = await stopRun({ ...tools, fetch: slow }, connectionWith(), TARGET, before);
+    const result = await cancelUpstreamRun(
+      { ...tools, fetch: slow },
+      connectionWith(),
+      TARGET,
+      before,
+    );
     expect(structuredClone(result)).toEqual({
       before: "queued",
       after: "cancelling",
@@ -457,7 +477,7 @@ describe("waiting for the end", () => {
     const connection = connectionWith(wait.own);
     const waitMs = wait.waitMs ?? 25_000;
     const result = await waitUntilTerminal(tools, connection, TARGET, stopped, waitMs);
-    return { result, stopped, sent: sentIn(script), slept: tools.slept };
+    return { result, stopped, sent: sentIn(script), slept: tools.slept, asked: tools.asked };
   }
 
   it("ends with the run", async () => {
@@ -510,9 +530,14 @@ describe("waiting for the end", () => {
   });
 
   it("does not begin when there is no time for it", async () => {
-    const { result, stopped, sent, slept } = await waitFor({ reads: [], waitMs: 0 });
+    const { result, stopped, sent, slept, asked } = await waitFor({
+      reads: [],
+      waitMs: 0,
+      stopped: (await stop([], runThatIs("cancelling"))).result,
+      own: { forgetsCancel: true },
+    });
     expect(result).toBe(stopped);
-    expect([...sent, ...slept]).toEqual([]);
+    expect([...sent, ...slept, ...asked]).toEqual([]);
   });
 
   test.each(TERMINAL_STATUSES)("does not begin with a run that is %s", async (status) => {
@@ -587,7 +612,7 @@ describe("waiting for the end", () => {
       const script = scripted([json(409, "{}"), ...Array<Step>(9).fill(waiting)]);
       const tools = toolsWith(script);
       const connection = connectionTo(langgraph, "https://upstream.test");
-      const stopped = await stopRun(tools, connection, TARGET, null);
+      const stopped = await cancelUpstreamRun(tools, connection, TARGET, null);
       const result = await waitUntilTerminal(tools, connection, TARGET, stopped, 2_000);
       expect(result).toMatchObject({
         outcome: "not_confirmed",
@@ -665,7 +690,7 @@ describe("whatever the upstream does", () => {
         const tools = toolsWith(script, recalled);
         const connection = connectionTo(adapter, "https://upstream.test");
         const run = before === null ? null : runThatIs(before);
-        const stopped = await stopRun(tools, connection, TARGET, run);
+        const stopped = await cancelUpstreamRun(tools, connection, TARGET, run);
         const result = await waitUntilTerminal(tools, connection, TARGET, stopped, waitMs);
         const sent = sentIn(script);
         // What each request was told, in words; undefined when it was told nothing of a run.
