@@ -2,11 +2,11 @@
 
 import { type Answer, answerWith } from "./answer.ts";
 import type { CancelAsk } from "./ask.ts";
-import { begin, finish } from "./audit/journal.ts";
+import { begin, finish, handOver } from "./audit/journal.ts";
 import { enter } from "./enter.ts";
 import type { Gateway } from "./gateway.ts";
 import { permit } from "./policy/permit.ts";
-import { stopRun, waitUntilTerminal } from "./upstreams/stop.ts";
+import { cancelUpstreamRun, waitUntilTerminal } from "./upstreams/stop.ts";
 
 /**
  * authenticate → authorise → begin → cancel upstream → normalise → finish → respond.
@@ -19,12 +19,12 @@ export async function cancelRun(gateway: Gateway, ask: CancelAsk): Promise<Answe
   const { target, prefer } = ask;
   const waitMs = (prefer.waitSeconds ?? 0) * 1_000;
 
-  const { rule, run } = await permit(gateway, upstream, tenant, caller, target, ask.reason).catch(
-    denied,
-  );
-  const entry = await begin(gateway.audit, tenant, event, rule.id, waitMs).catch(denied);
+  const { rule, read } = await permit(upstream, tenant, caller, target, ask.reason).catch(denied);
+  const entry = await begin(gateway.audit, tenant, event, rule.id).catch(denied);
   const stopped =
-    entry.handover?.result ?? (await stopRun(upstream, tenant.connection, target, run));
+    entry.handover?.result ??
+    (await cancelUpstreamRun(upstream, tenant.connection, target, read?.run ?? null));
+  if (waitMs > 0) ask.defer(handOver(gateway.audit, tenant, entry, stopped));
   const result = await waitUntilTerminal(upstream, tenant.connection, target, stopped, waitMs);
   ask.defer(finish(gateway.audit, tenant, entry, result));
 

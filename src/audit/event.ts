@@ -51,6 +51,8 @@ export const AuditEvent = z.object({
   outcome: Outcome.nullable(),
   request: z.object({
     id: z.string(),
+    /** What was asked: the method and the route's pattern. */
+    route: z.string(),
     traceparent: z.string().nullable(),
     ip: z.string().nullable(),
     country: z.string().nullable(),

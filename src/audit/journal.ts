@@ -36,6 +36,8 @@ export interface AuditTools {
 /** The request as events describe it. */
 export interface RequestFacts {
   readonly id: string;
+  /** The method and the route's pattern. */
+  readonly route: string;
   readonly traceparent: string | null;
   readonly ip: string | null;
   readonly country: string | null;
@@ -85,6 +87,7 @@ export async function describe(
     outcome: null,
     request: {
       id: request.id,
+      route: request.route,
       traceparent: request.traceparent,
       ip: request.ip,
       country: request.country,
@@ -105,11 +108,10 @@ export async function begin(
   tenant: Tenant,
   described: AuditEvent,
   rule: string,
-  waitMs: number,
 ): Promise<Entry> {
   const event = { ...described, decision: { allowed: true, rule, code: null } };
   const retentionDays = tenant.audit.retention_days;
-  const leadMs = tenant.connection.adapter.deadlineMs + waitMs + LEAD_MARGIN_MS;
+  const leadMs = tenant.connection.adapter.deadlineMs + LEAD_MARGIN_MS;
   const intent: Intent = { event, retentionDays, leadMs };
   try {
     const ledger = tools.ledger(tenant.id);
@@ -129,6 +131,24 @@ export async function begin(
   }
   if (tenant.audit.on_failure === "refuse") throw new Refusal("audit_unavailable");
   return { auditId: null, handover: null, event: direct };
+}
+
+/**
+ * Hands the result to those who wait for it, before the leader goes on to wait for the run's end:
+ * nobody is kept longer than he asked for. Never throws; without it they take over when it is time.
+ */
+export async function handOver(
+  tools: AuditTools,
+  tenant: Tenant,
+  { event, handover }: Entry,
+  result: StopResult,
+): Promise<void> {
+  if (handover !== null) return;
+  try {
+    await within(tools, WRITE_TIMEOUT_MS, tools.ledger(tenant.id).handOver(event, result));
+  } catch (error) {
+    tools.log("warn", "ledger_unreachable", { tenant: tenant.id, detail: nameOf(error) });
+  }
 }
 
 /** Puts the outcome on record. For after the reply: never throws. */

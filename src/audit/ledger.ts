@@ -14,6 +14,9 @@ const PUBLISH_AFTER_MS = 1_000;
 const PUBLISH_BATCH = 100;
 /** KV takes one write per key and second, so a retry is never sooner. */
 const RETRY_MS = { first: 2_000, longest: 60_000 } as const;
+/** How long a click may be on its way, reading the run, and still find what came of the one before. */
+const DONE_KEPT_MS = 30_000;
+const DONE_KEPT = 1_000;
 /** How long it is remembered that a run was cancelled, for upstreams that do not say. */
 const MEMORY_MS = 30 * 24 * 60 * 60_000;
 /** How long it is remembered which outcomes came in: a gateway gives up repeating one far sooner. */
@@ -54,6 +57,7 @@ export interface Finish {
 export interface LedgerRpc {
   begin(intent: Intent): Promise<string | null>;
   join(intent: Intent, leader: string): Promise<Handover | null>;
+  handOver(event: AuditEvent, result: StopResult): Promise<void>;
   finish(finish: Finish): Promise<void>;
   record(event: AuditEvent, retentionDays: number): Promise<void>;
   unpublished(): Promise<Unpublished>;
@@ -72,6 +76,13 @@ export interface Unpublished {
 type IntentRow = { id: string; event: string; retention_days: number; lead_until: number };
 type OutboxRow = { seq: number; event: string; retention_days: number };
 
+interface Done {
+  readonly leader: string;
+  readonly result: StopResult;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
 export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   readonly #tools: LedgerTools;
   readonly #sql: SqlStorage;
@@ -79,6 +90,8 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   readonly #waiting = new Map<string, Set<(result: StopResult | null) => void>>();
   /** By the follower's event id, from its `begin` to its `join`, or until its intent is closed. */
   readonly #joining = new Map<string, Promise<StopResult | null>>();
+  /** By run: what came of the last cancel, for those who asked before it was over. */
+  readonly #done = new Map<string, Done>();
   #alarmAt: number | null = null;
   /** Failures of KV in a row, and the time before which it is left alone. */
   #failures = 0;
@@ -101,6 +114,11 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   // biome-ignore lint/suspicious/useAwait: an RPC method answers with a promise.
   async begin(intent: Intent): Promise<string | null> {
     this.#insertIntent(intent);
+    const done = this.#overlapped(intent.event);
+    if (done !== undefined) {
+      this.#joining.set(intent.event.id, Promise.resolve(done.result));
+      return done.leader;
+    }
     const leader = this.#leaderOf(intent.event);
     if (leader === null) {
       this.#lead(intent.event.id, intent.leadMs);
@@ -133,14 +151,21 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     return { leader, result };
   }
 
+  /** Releases those who wait for it. Whoever comes later finds the run's state, and no leader. */
+  // biome-ignore lint/suspicious/useAwait: an RPC method answers with a promise.
+  async handOver(event: AuditEvent, result: StopResult): Promise<void> {
+    this.#lead(event.id, 0);
+    this.#share(event, result);
+  }
+
   /** Closes the intent with its outcome and releases those who wait for it. May be repeated. */
   // biome-ignore lint/suspicious/useAwait: an RPC method answers with a promise.
   async finish({ event, retentionDays, result, remember, lateId }: Finish): Promise<void> {
     // Published as unknown, or never seen because it went straight to KV: a second event names it.
     const late = { ...event, id: lateId, time: timeOf(lateId), intent_id: event.id };
     this.#takeOnce(event.id, this.#isOpen(event.id) ? event : late, retentionDays);
-    if (remember) this.#remember(event);
-    this.#release(event.id, result);
+    if (remember) this.#remember(event, result);
+    this.#share(event, result);
   }
 
   /** An event that is closed from the start: a denial. May be repeated. */
@@ -322,17 +347,42 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     });
   }
 
+  /**
+   * What came of a cancel of the same run that was not over yet when this one was asked for. What it
+   * read of the run on its way here may be older than that.
+   */
+  #overlapped({ target, time }: AuditEvent): Done | undefined {
+    const done = this.#done.get(runName(target.thread_id, target.run_id));
+    return done !== undefined && Date.parse(time) <= done.at ? done : undefined;
+  }
+
+  /** Gives the result to those who wait, and keeps it for those who are still on their way. */
+  #share({ id, target }: AuditEvent, result: StopResult): void {
+    const at = this.#tools.now();
+    const run = runName(target.thread_id, target.run_id);
+    this.#done.delete(run);
+    this.#done.set(run, { leader: id, result, at });
+    // The oldest come first.
+    for (const [name, done] of this.#done) {
+      if (done.at >= at - DONE_KEPT_MS && this.#done.size <= DONE_KEPT) break;
+      this.#done.delete(name);
+    }
+    this.#release(id, result);
+  }
+
   #release(id: string, result: StopResult | null): void {
     const waiters = this.#waiting.get(id) ?? [];
     this.#waiting.delete(id);
     for (const settle of [...waiters]) settle(result);
   }
 
-  #remember({ target }: AuditEvent): void {
+  /** The time that the reply has told, where it told one. */
+  #remember({ target, time }: AuditEvent, result: StopResult): void {
+    const told = "run" in result ? result.cancelledAt : null;
     this.#sql.exec(
       "INSERT INTO stops (run, at) VALUES (?, ?) ON CONFLICT (run) DO NOTHING",
       runName(target.thread_id, target.run_id),
-      this.#tools.now(),
+      told === null ? Date.parse(time) : told * 1_000,
     );
   }
 

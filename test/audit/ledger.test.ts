@@ -18,6 +18,7 @@ import {
   OUTCOME,
   openLedger,
   realLedger,
+  START_MS,
   STOPPED,
 } from "./support.ts";
 
@@ -264,10 +265,36 @@ describe("cancels of one run that overlap", () => {
     expect(await joined).toMatchObject({ leader: leader.id });
   });
 
-  it("do not join one that is over", async () => {
+  it("are handed a result also after their own time was up, and stay one event", async () => {
+    const ledger = await openLedger("acme");
+    const [lost, follower, leader] = [anEvent(), anEvent(), anEvent()];
+    await ledger.rpc.begin(intentOf(lost, 1));
+    await ledger.rpc.begin(intentOf(follower));
+    ledger.pass(100_000);
+    expect(await ledger.rpc.begin(intentOf(leader, 30_000))).toBeNull();
+    // By now it has given up the lost one; it will wait for the other from its first moment on.
+    await scheduler.wait(50);
+    const joined = ledger.rpc.join(intentOf(follower), lost.id);
+    ledger.pass(20_000);
+    await ledger.events();
+    await ledger.rpc.finish(finishOf(leader));
+    expect(await joined).toMatchObject({ leader: leader.id });
+    const events = await ledger.events();
+    expect(events).toHaveLength(3);
+    expect(new Map(events.map(({ id, outcome }) => [id, outcome?.result]))).toEqual(
+      new Map([
+        [lost.id, "unknown"],
+        [follower.id, "unknown"],
+        [leader.id, "cancelling"],
+      ]),
+    );
+  });
+
+  it("do not join one that was over when they were asked for", async () => {
     const ledger = await openLedger("acme");
     await cancelled(ledger);
-    expect(await ledger.rpc.begin(intentOf(anEvent()))).toBeNull();
+    const later = anEvent({ at: START_MS + 1 });
+    expect(await ledger.rpc.begin(intentOf(later))).toBeNull();
   });
 
   it("do not join one whose time is up", async () => {
@@ -283,6 +310,8 @@ describe("cancels of one run that overlap", () => {
       ["thread_1", "run_1"],
       ["thread_1", "run_2"],
       ["thread_2", "run_1"],
+      ["ab", "c"],
+      ["a", "bc"],
       ["a-b", "c"],
       ["a", "b-c"],
       ["a_", "_b"],
@@ -299,6 +328,18 @@ describe("cancels of one run that overlap", () => {
       const event = anEvent({ thread, run });
       expect(await ledger.rpc.begin(intentOf(event, 60_000)), `${thread} ${run}`).toBeNull();
     }
+  });
+});
+
+describe("an object that rests", () => {
+  it("keeps no row of what it has published", async () => {
+    const ledger = await openLedger("acme");
+    await cancelled(ledger);
+    await ledger.rpc.record(aDenial(), 400);
+    await ledger.rpc.begin(intentOf(anEvent()));
+    ledger.pass(10 * 60_000 + 1);
+    await ledger.ring();
+    expect(await ledger.rows()).toEqual({ intents: 0, outbox: 0, taken: 0, stops: 0 });
   });
 });
 

@@ -34,6 +34,7 @@ export async function openLedger(tenant: string, kv: AuditKv = env.AUDIT) {
   const rpc: LedgerRpc = {
     begin: (intent) => inside((it) => it.begin(intent)),
     join: (intent, leader) => inside((it) => it.join(intent, leader)),
+    handOver: (event, result) => inside((it) => it.handOver(event, result)),
     finish: (finish) => inside((it) => it.finish(finish)),
     record: (event, days) => inside((it) => it.record(event, days)),
     unpublished: () => inside((it) => it.unpublished()),
@@ -50,6 +51,13 @@ export async function openLedger(tenant: string, kv: AuditKv = env.AUDIT) {
         for (const event of events) await it.record(event, RETENTION_DAYS);
       }),
     events: async (): Promise<readonly AuditEvent[]> => (await rpc.unpublished()).events,
+    /** How many rows each table has. */
+    rows: (): Promise<Record<string, unknown>> =>
+      runInDurableObject(stub, (_, { storage: { sql } }) => {
+        const count = (table: string) => sql.exec(`SELECT COUNT(*) AS n FROM ${table}`).one()["n"];
+        const tables = ["intents", "outbox", "taken", "stops"];
+        return Object.fromEntries(tables.map((table) => [table, count(table)]));
+      }),
     /** When it is to be woken, counted from now; null when it is not. */
     wakesIn: async (): Promise<number | null> => {
       const at = await runInDurableObject(stub, (_, state) => state.storage.getAlarm());
@@ -103,6 +111,7 @@ export function anEvent(parts: EventParts = {}): AuditEvent {
     outcome: null,
     request: {
       id: `req_${someId()}`,
+      route: "POST /v1/threads/:thread_id/runs/:run_id/cancel",
       traceparent: null,
       ip: "203.0.113.0/24",
       country: "DE",
@@ -195,6 +204,7 @@ export function ledgerWith(ledger: LedgerRpc, replaced: Partial<LedgerRpc>): Led
   return {
     begin: (intent) => ledger.begin(intent),
     join: (intent, leader) => ledger.join(intent, leader),
+    handOver: (event, result) => ledger.handOver(event, result),
     finish: (finish) => ledger.finish(finish),
     record: (event, days) => ledger.record(event, days),
     unpublished: () => ledger.unpublished(),
@@ -266,6 +276,7 @@ export function ledgerDown(end: () => Promise<never> = unreachable): LedgerRpc {
   return {
     begin: end,
     join: end,
+    handOver: end,
     finish: end,
     record: end,
     unpublished: unreachable,
