@@ -10,14 +10,20 @@ const TenantId = z
   .string()
   .regex(TENANT_ID, "a tenant id is 1-63 of a-z, 0-9, '_' and '-', and starts with neither sign");
 
-/** Secrets of the gateway itself. A tenant that could name one would have it sent upstream. */
-export const OWN_SECRETS = ["AUDIT_SIGNING_KEY", "AUDIT_SUBJECT_KEY"] as const;
+/**
+ * Names that are the gateway's own: a tenant that could name one of its secrets would have it sent
+ * upstream, and its bindings are no secrets.
+ */
+const OWN_NAMES: readonly string[] = [
+  ...["AUDIT_SIGNING_KEY", "AUDIT_SUBJECT_KEY", "ALLOW_LOOPBACK_HTTP"],
+  ...["CONFIG", "AUDIT", "LEDGER", "RATE_STANDARD", "RATE_STRICT"],
+];
 
 const SecretName = z
   .string()
   .regex(/^[A-Z][A-Z0-9_]{0,63}$/, "a secret's name is upper case, such as OPENAI_KEY_ACME")
-  .refine((name) => !(OWN_SECRETS as readonly string[]).includes(name), {
-    error: "this secret is the gateway's own and must not be sent to an upstream",
+  .refine((name) => !OWN_NAMES.includes(name), {
+    error: "this name is the gateway's own and must not be sent to an upstream",
   });
 
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
@@ -50,8 +56,23 @@ const Origin = z.string().refine(isExactOrigin, {
 });
 
 const Jwk = z
-  .looseObject({ kty: z.enum(["RSA", "EC", "OKP"]) })
+  .discriminatedUnion("kty", [
+    z.looseObject({ kty: z.literal("RSA"), n: z.string(), e: z.string() }),
+    z.looseObject({ kty: z.literal("EC"), crv: z.string(), x: z.string(), y: z.string() }),
+    z.looseObject({ kty: z.literal("OKP"), crv: z.string(), x: z.string() }),
+  ])
   .refine((jwk) => !("d" in jwk), { error: "this is a private key: give its public half only" });
+
+/** Which of two keys was meant could not be told. */
+function haveKidsOfTheirOwn(keys: readonly z.infer<typeof Jwk>[]): boolean {
+  const kids = keys.flatMap(({ kid }) => (kid === undefined ? [] : [kid]));
+  return new Set(kids).size === kids.length;
+}
+const Jwks = z
+  .array(Jwk)
+  .min(1)
+  .max(64)
+  .refine(haveKidsOfTheirOwn, { error: "two keys share a kid" });
 
 const IssuerTenant = z.union(
   [
@@ -68,7 +89,7 @@ export const Issuer = z
   .strictObject({
     issuer: z.string().min(1).max(512),
     jwks_uri: Address.optional(),
-    jwks: z.strictObject({ keys: z.array(Jwk).min(1).max(64) }).optional(),
+    jwks: z.strictObject({ keys: Jwks }).optional(),
     audiences: z.array(z.string().min(1).max(512)).min(1),
     algorithms: z
       .array(z.enum(["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"]))
@@ -164,6 +185,11 @@ export const ConfigDocument = z
     tenants: z.record(TenantId, TenantEntry),
   })
   .superRefine((document, context) => {
+    for (const [index, { tenant }] of document.issuers.entries()) {
+      if (!("fixed" in tenant) || Object.hasOwn(document.tenants, tenant.fixed)) continue;
+      const path = ["issuers", index, "tenant", "fixed"];
+      context.addIssue({ code: "custom", path, message: `there is no tenant '${tenant.fixed}'` });
+    }
     const tenants = Object.entries(document.tenants);
     const holders = Map.groupBy(tenants, ([, { credential }]) => credential.secret);
     for (const [id, { upstream, credential, ownership }] of tenants) {

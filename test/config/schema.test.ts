@@ -285,7 +285,7 @@ const DEFECTS: readonly [string, Path, unknown, string][] = [
     "a secret key",
     [...ISSUER],
     { ...SAMPLE.issuers[0], jwks_uri: undefined, jwks: { keys: [{ kty: "oct", k: "eA" }] } },
-    'issuers.0.jwks.keys.0.kty: Invalid option: expected one of "RSA"|"EC"|"OKP"',
+    "issuers.0.jwks.keys.0.kty: Invalid discriminator value. Expected 'RSA' | 'EC' | 'OKP'",
   ],
   [
     "an unknown kind",
@@ -339,13 +339,41 @@ const DEFECTS: readonly [string, Path, unknown, string][] = [
     "the gateway's signing key",
     [...ACME, "credential", "secret"],
     "AUDIT_SIGNING_KEY",
-    "tenants.acme.credential.secret: this secret is the gateway's own and must not be sent to an upstream",
+    "tenants.acme.credential.secret: this name is the gateway's own and must not be sent to an upstream",
   ],
   [
     "the gateway's subject key",
     [...ACME, "credential", "secret"],
     "AUDIT_SUBJECT_KEY",
-    "tenants.acme.credential.secret: this secret is the gateway's own and must not be sent to an upstream",
+    "tenants.acme.credential.secret: this name is the gateway's own and must not be sent to an upstream",
+  ],
+  [
+    "one of the gateway's bindings for a secret",
+    [...ACME, "credential", "secret"],
+    "CONFIG",
+    "tenants.acme.credential.secret: this name is the gateway's own and must not be sent to an upstream",
+  ],
+  [
+    "half a key",
+    [...ISSUER],
+    { ...SAMPLE.issuers[0], jwks_uri: undefined, jwks: { keys: [{ kty: "RSA", e: "AQAB" }] } },
+    "issuers.0.jwks.keys.0.n: Invalid input: expected string, received undefined",
+  ],
+  [
+    "two keys of one name",
+    [...ISSUER],
+    {
+      ...SAMPLE.issuers[0],
+      jwks_uri: undefined,
+      jwks: { keys: [1, 2].map(() => ({ kty: "OKP", crv: "Ed25519", x: "eA", kid: "a" })) },
+    },
+    "issuers.0.jwks.keys: two keys share a kid",
+  ],
+  [
+    "an issuer fixed to a tenant that is not there",
+    [...ISSUER, "tenant"],
+    { fixed: "initech" },
+    "issuers.0.tenant.fixed: there is no tenant 'initech'",
   ],
   [
     "no rules",
