@@ -1,5 +1,6 @@
 // The gateway on one's own machine: a checked config and its secrets in, a running server out.
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ConfigDocument } from "../../src/config/schema.ts";
@@ -29,12 +30,15 @@ export async function startGateway(options: LocalGateway): Promise<Server> {
 
   const folder = await mkdtemp(join(tmpdir(), "stopgate-"));
   const envFile = join(folder, "secrets.env");
-  const forget = (): Promise<void> => rm(folder, { recursive: true, force: true });
+  const forget = (): void => rmSync(folder, { recursive: true, force: true });
+  // Also when Ctrl-C comes before the runtime is up.
+  process.once("exit", forget);
   try {
     await writeFile(envFile, envText, { mode: 0o600 });
     return await startServer({ toml: TOML, port, persist, envFile, health: "/healthz", onLine });
   } finally {
     // The runtime has read it by the time it answers.
-    await forget();
+    forget();
+    process.removeListener("exit", forget);
   }
 }

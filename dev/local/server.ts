@@ -68,7 +68,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     child.on("exit", () => resolve());
   });
   const stop = async (): Promise<void> => {
-    child.stdin.end();
+    child.kill("SIGTERM");
     await ended;
   };
   const origin = `http://${HOST}:${options.port}`;
