@@ -4,14 +4,14 @@ import { cors } from "hono/cors";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { type RequestIdVariables, requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
-import { ListQuery, RunParams, readAsk, readAuditAsk, readReason } from "./ask.ts";
+import { ExportQuery, ListQuery, RunParams, readAsk, readCancelAsk, readRunAsk } from "./ask.ts";
 import { exportEvents, findEvent, listEvents } from "./audit/api.ts";
 import { cancelRun } from "./cancel.ts";
 import { enterAsAuditor } from "./enter.ts";
 import { asRefusal, Refusal } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
 import description from "./openapi.json" with { type: "json" };
-import { readTheRun } from "./read.ts";
+import { readRun } from "./read.ts";
 import { logged } from "./request-log.ts";
 import { narrowCors, respond, respondRefusal, stamped } from "./respond.ts";
 import { validated } from "./validated.ts";
@@ -97,18 +97,18 @@ export function createApp(gateway: Gateway): App {
   );
 
   app.post(`${RUN}/cancel`, validated("param", RunParams, "run_not_found"), async (c) => {
-    const reason = await readReason(c.req.raw);
-    const journey = cancelRun(gateway, { ...readAsk(c, c.req.valid("param")), reason });
+    const ask = await readCancelAsk(c, c.req.valid("param"));
+    const journey = cancelRun(gateway, ask);
     // A client that leaves must not end it between the cancel and its record.
     c.executionCtx.waitUntil(journey.catch(() => undefined));
     return respond(c, await journey);
   });
   app.get(RUN, validated("param", RunParams, "run_not_found"), async (c) =>
-    respond(c, await readTheRun(gateway, readAsk(c, c.req.valid("param")))),
+    respond(c, await readRun(gateway, readRunAsk(c, c.req.valid("param")))),
   );
 
   const auditorOf = async (c: Context) => {
-    const auditor = await enterAsAuditor(gateway, readAuditAsk(c));
+    const auditor = await enterAsAuditor(gateway, readAsk(c));
     narrowCors(c, auditor.origins);
     return auditor;
   };
@@ -122,7 +122,7 @@ export function createApp(gateway: Gateway): App {
     const event = await findEvent(tools, tenant, c.req.param("id"));
     return event === null ? c.notFound() : c.json(event);
   });
-  app.get("/v1/audit/export", validated("query", ListQuery, "invalid_request"), async (c) => {
+  app.get("/v1/audit/export", validated("query", ExportQuery, "invalid_request"), async (c) => {
     const { tools, tenant } = await auditorOf(c);
     const lines = await exportEvents(tools, tenant, c.req.valid("query").cursor);
     return c.body(lines, 200, { "content-type": "application/x-ndjson" });

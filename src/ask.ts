@@ -1,5 +1,6 @@
 // What a request asks, in the journey's words: which run, why, how patiently, on whose behalf.
 import type { Context } from "hono";
+import { routePath } from "hono/route";
 import * as z from "zod";
 import { MAX_PAGE } from "./audit/api.ts";
 import type { RequestFacts } from "./audit/journal.ts";
@@ -14,41 +15,34 @@ const BODY_BYTES = 4_096;
 const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 const USER_AGENT_CHARACTERS = 256;
 
-export interface AuditAsk {
+export interface Ask {
   readonly authorization: string | undefined;
   readonly request: RequestFacts;
   /** Keeps work alive that must go on after the reply, or after the client has gone. */
   readonly defer: (work: Promise<unknown>) => void;
 }
 
-export interface Ask extends AuditAsk {
+export interface RunAsk extends Ask {
   readonly target: Target;
-  readonly prefer: Preferences;
 }
 
-export interface CancelAsk extends Ask {
+export interface CancelAsk extends RunAsk {
   readonly reason: string | null;
+  readonly prefer: Preferences;
 }
 
 /** Ids arrive decoded, so this is what stands between a path and a proxy (G1). */
 const Id = z.string().regex(/^[A-Za-z0-9_-]{1,128}$/);
 export const RunParams = z.object({ thread_id: Id, run_id: Id });
 
-export const ListQuery = z.object({
+export const ExportQuery = z.object({ cursor: z.string().max(2_048).optional() });
+export const ListQuery = ExportQuery.extend({
   limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(50),
-  cursor: z.string().max(2_048).optional(),
 });
 
-export function readAsk(context: Context, params: z.infer<typeof RunParams>): Ask {
-  return {
-    ...readAuditAsk(context),
-    target: { threadId: params.thread_id, runId: params.run_id },
-    prefer: readPreferences(context.req.header("prefer")),
-  };
-}
+type RunIds = z.infer<typeof RunParams>;
 
-/** The asking of an auditor, who names no run. */
-export function readAuditAsk(context: Context): AuditAsk {
+export function readAsk(context: Context): Ask {
   return {
     authorization: context.req.header("authorization"),
     request: readRequestFacts(context),
@@ -56,10 +50,24 @@ export function readAuditAsk(context: Context): AuditAsk {
   };
 }
 
+export function readRunAsk(context: Context, { thread_id, run_id }: RunIds): RunAsk {
+  return { ...readAsk(context), target: { threadId: thread_id, runId: run_id } };
+}
+
+/** Throws as `readReason`. */
+export async function readCancelAsk(context: Context, ids: RunIds): Promise<CancelAsk> {
+  return {
+    ...readRunAsk(context, ids),
+    reason: await readReason(context.req.raw),
+    prefer: readPreferences(context.req.header("prefer")),
+  };
+}
+
 function readRequestFacts(context: Context): RequestFacts {
   const traceparent = context.req.header("traceparent");
   return {
     id: context.get("requestId") as string,
+    route: `${context.req.method} ${routePath(context)}`,
     traceparent: traceparent !== undefined && TRACEPARENT.test(traceparent) ? traceparent : null,
     ip: networkOf(context.req.header("cf-connecting-ip")),
     country: countryOf(context.req.header("cf-ipcountry")),

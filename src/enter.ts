@@ -1,13 +1,14 @@
 // The way into every journey: who is asking, for which tenant, and how a refusal gets on record.
-import type { AuditAsk } from "./ask.ts";
+import type { Ask } from "./ask.ts";
 import type { ReadTools } from "./audit/api.ts";
 import type { AuditEvent } from "./audit/event.ts";
 import { deny, describe } from "./audit/journal.ts";
 import type { Tenant } from "./config/load.ts";
-import { asRefusal, Refusal } from "./failure.ts";
+import { asRefusal, type Reason, Refusal } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
 import { authenticate } from "./identity/authenticate.ts";
 import type { Caller } from "./identity/claims.ts";
+import { assertRate } from "./policy/rate.ts";
 import type { UpstreamTools } from "./upstreams/read.ts";
 import type { Target } from "./upstreams/upstream.ts";
 
@@ -23,19 +24,27 @@ export interface Entered {
   readonly denied: (error: unknown) => never;
 }
 
-type Asked = AuditAsk & { readonly target: Target | null };
+type Asked = Ask & { readonly target: Target | null };
 
-/** Throws `Refusal`. Until the tenant is known nothing can be recorded: there is no log to put it in. */
+/**
+ * Throws `Refusal`: not authenticated, no such tenant, too often, switched off. Until the tenant is
+ * known nothing can be recorded: there is no log to put it in.
+ */
 export async function enter(gateway: Gateway, ask: Asked, reason: string | null): Promise<Entered> {
   const { issuers } = await gateway.config.base();
   const caller = await authenticate(gateway, issuers, ask.authorization);
   const tenant = await gateway.config.tenant(caller.tenant);
   if (tenant === null) throw new Refusal("tenant_not_allowed", { detail: "no such tenant" });
   const event = await describe(gateway.audit, tenant, caller, ask.target, reason, ask.request);
+  const denied = recordRefusal(gateway, ask, tenant, event);
+  await assertRate(gateway, tenant.rate, tenant.id, caller.subject).catch(denied);
+  // The same words as for a tenant that does not exist.
+  if (!tenant.enabled) denied(new Refusal("tenant_not_allowed", { detail: "kill switch" }));
   return {
     caller,
     tenant,
     event,
+    denied,
     upstream: {
       fetch: gateway.fetch,
       now: gateway.now,
@@ -43,14 +52,27 @@ export async function enter(gateway: Gateway, ask: Asked, reason: string | null)
       traceparent: ask.request.traceparent ?? undefined,
       recall: (target) => recall(gateway, tenant, target),
     },
-    denied: (error) => {
-      const refusal = asRefusal(error);
-      const trail = { auditId: event.id, origins: tenant.origins };
-      // A flood is refused without a record, or it would flood the log too (G23).
-      if (refusal.reason === "rate_limited") throw refusal.leaving({ ...trail, auditId: null });
-      ask.defer(deny(gateway.audit, tenant, event, refusal));
-      throw refusal.leaving(trail);
-    },
+  };
+}
+
+/** A flood is refused without a record, or it would flood the log too. */
+const UNRECORDED: readonly Reason[] = ["rate_limited"];
+/** The record of this one is still being tried for when the reply goes out. */
+const UNCERTAIN: readonly Reason[] = ["audit_unavailable"];
+
+function recordRefusal(
+  gateway: Gateway,
+  { defer }: Pick<Asked, "defer">,
+  tenant: Tenant,
+  event: AuditEvent,
+): Entered["denied"] {
+  return (error) => {
+    const refusal = asRefusal(error);
+    const { origins } = tenant;
+    const recorded = !UNRECORDED.includes(refusal.reason);
+    if (recorded) defer(deny(gateway.audit, tenant, event, refusal));
+    const certain = recorded && !UNCERTAIN.includes(refusal.reason);
+    throw refusal.leaving({ auditId: certain ? event.id : null, origins });
   };
 }
 
@@ -62,9 +84,8 @@ export interface Auditor {
 }
 
 /** The way in for those who read the audit log. Throws `Refusal`. */
-export async function enterAsAuditor(gateway: Gateway, ask: AuditAsk): Promise<Auditor> {
+export async function enterAsAuditor(gateway: Gateway, ask: Ask): Promise<Auditor> {
   const { caller, tenant, denied } = await enter(gateway, { ...ask, target: null }, null);
-  if (!tenant.enabled) denied(new Refusal("tenant_not_allowed", { detail: "kill switch" }));
   if (!caller.scopes.has(AUDIT_SCOPE)) {
     denied(new Refusal("insufficient_scope", { detail: AUDIT_SCOPE }));
   }

@@ -16,10 +16,11 @@ async function recorded(headers: Record<string, string>) {
 }
 
 describe("an event", () => {
-  it("has the id of the request, and nothing that the client does not send", async () => {
+  it("has the request's id and route, and nothing that the client does not send", async () => {
     const { response, request } = await recorded({});
     expect(request).toEqual({
       id: response.headers.get("x-request-id"),
+      route: "POST /v1/threads/:thread_id/runs/:run_id/cancel",
       traceparent: null,
       ip: null,
       country: null,

@@ -141,6 +141,7 @@ export interface AuditJson {
   outcome: { result: string; attempts: number; joined: string | null; status_after: string } | null;
   request: {
     id: string;
+    route: string;
     traceparent: string | null;
     ip: string | null;
     country: string | null;
