@@ -1,6 +1,6 @@
 // `npm run --silent config:bulk -- FILE`: checks a config and prints it for `wrangler kv bulk put`.
 import { Command } from "commander";
-import { BASE_KEY, tenantKey } from "../src/config/keys.ts";
+import { BASE_KEY, tenantKey } from "../src/config/kv-keys.ts";
 import { baseOf } from "../src/config/schema.ts";
 import { readConfigFile, UsageError } from "./config-file.ts";
 

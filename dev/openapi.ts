@@ -24,8 +24,16 @@ const AUDIT_READS: readonly Reason[] = [
   "config_invalid",
   "internal_error",
 ];
-const ALL_BUT_AUDIT_READS: readonly Reason[] = (Object.keys(FAILURES) as Reason[]).filter(
+/** What a cancel can be refused for, and a read of the run. */
+const CANCELS: readonly Reason[] = (Object.keys(FAILURES) as Reason[]).filter(
   (reason) => reason !== "not_found",
+);
+const RUN_READS: readonly Reason[] = CANCELS.filter(
+  (reason) =>
+    ![
+      ...["payload_too_large", "unsupported_media_type", "run_not_cancellable"],
+      ...["reason_required", "audit_unavailable", "outcome_unknown"],
+    ].includes(reason),
 );
 
 const text = `${JSON.stringify(description(), null, 2)}\n`;
@@ -64,7 +72,7 @@ function description(): Json {
               additionalProperties: false,
             }),
           },
-          responses: { 200: run, ...failures(ALL_BUT_AUDIT_READS) },
+          responses: { 200: run, ...failures(CANCELS) },
         },
       },
       "/v1/threads/{thread_id}/runs/{run_id}": {
@@ -72,7 +80,7 @@ function description(): Json {
           operationId: "readRun",
           summary: "Read a run, allowed as its cancel is",
           parameters: ids,
-          responses: { 200: run, ...failures(ALL_BUT_AUDIT_READS) },
+          responses: { 200: run, ...failures(RUN_READS) },
         },
       },
       "/v1/audit/events": {
@@ -119,7 +127,10 @@ function description(): Json {
           operationId: "readAuditKeys",
           summary: "The public keys of signed events",
           security: [],
-          responses: { 200: { description: "A JWK set.", ...json({ type: "object" }) } },
+          responses: {
+            200: { description: "A JWK set.", ...json({ type: "object" }) },
+            ...failures(["config_invalid"]),
+          },
         },
       },
       "/healthz": {
@@ -138,7 +149,10 @@ function description(): Json {
           operationId: "readDescription",
           summary: "This document",
           security: [],
-          responses: { 200: { description: "OpenAPI 3.1.", ...json({ type: "object" }) } },
+          responses: {
+            200: { description: "OpenAPI 3.1.", ...json({ type: "object" }) },
+            ...failures(["config_invalid"]),
+          },
         },
       },
     },

@@ -2,7 +2,7 @@
 import type { Entry } from "./audit/journal.ts";
 import type { Tenant } from "./config/load.ts";
 import { Refusal, type Trail } from "./failure.ts";
-import { appliedPreferences, type Preferences } from "./preferences.ts";
+import { appliedPreferences, type Preferences } from "./http/preferences.ts";
 import { FILLS } from "./runs/normalise.ts";
 import type { Outcome } from "./runs/outcome.ts";
 import { isTerminal, type Run } from "./runs/run.ts";

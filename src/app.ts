@@ -1,55 +1,29 @@
 // Every route, in order: the table of contents.
 import { type Context, Hono } from "hono";
-import { cors } from "hono/cors";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { type RequestIdVariables, requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
-import { ExportQuery, ListQuery, RunParams, readAsk, readCancelAsk, readRunAsk } from "./ask.ts";
 import { exportEvents, findEvent, listEvents } from "./audit/api.ts";
 import { cancelRun } from "./cancel.ts";
 import { enterAsAuditor } from "./enter.ts";
 import { asRefusal, Refusal } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
+import {
+  ExportQuery,
+  ListQuery,
+  RunParams,
+  readAsk,
+  readCancelAsk,
+  readRunAsk,
+} from "./http/ask.ts";
+import { crossOrigin, narrowCors } from "./http/cors.ts";
+import { logged } from "./http/request-log.ts";
+import { respond, respondRefusal, stamped } from "./http/respond.ts";
+import { validated } from "./http/validated.ts";
 import description from "./openapi.json" with { type: "json" };
 import { readRun } from "./read.ts";
-import { logged } from "./request-log.ts";
-import { narrowCors, respond, respondRefusal, stamped } from "./respond.ts";
-import { validated } from "./validated.ts";
 
 type App = Hono<{ Variables: RequestIdVariables }>;
-
-/** What stock `openai` clients send and the page's own code may add; nothing else is reflected. */
-const ALLOWED_HEADERS = [
-  "authorization",
-  "content-type",
-  "prefer",
-  "traceparent",
-  "openai-beta",
-  "openai-organization",
-  "openai-project",
-  ...[
-    "lang",
-    "package-version",
-    "os",
-    "arch",
-    "runtime",
-    "runtime-version",
-    "retry-count",
-    "timeout",
-    "helper-method",
-    "poll-helper",
-    "custom-poll-interval",
-  ].map((name) => `x-stainless-${name}`),
-];
-const EXPOSED_HEADERS = [
-  "x-request-id",
-  "audit-id",
-  "cancel-outcome",
-  "preference-applied",
-  "retry-after",
-  "x-should-retry",
-];
-const PREFLIGHT_SECONDS = 600;
 
 const SECURITY_HEADERS = {
   contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
@@ -75,17 +49,7 @@ export function createApp(gateway: Gateway): App {
     await gateway.config.base();
     await next();
   });
-  app.use(
-    "/v1/*",
-    cors({
-      // A preflight carries no token, so any tenant's origin passes here; `respond` narrows it.
-      origin: async (origin) => ((await gateway.config.base()).origins.has(origin) ? origin : null),
-      allowMethods: ["GET", "POST"],
-      allowHeaders: ALLOWED_HEADERS,
-      exposeHeaders: EXPOSED_HEADERS,
-      maxAge: PREFLIGHT_SECONDS,
-    }),
-  );
+  app.use("/v1/*", crossOrigin(gateway));
   app.use(
     methodNotAllowed({
       app,

@@ -1,18 +1,19 @@
 // ★ The journey: a person's Stop click becomes a cancelled run and a record of who asked.
 
 import { type Answer, answerWith } from "./answer.ts";
-import type { CancelAsk } from "./ask.ts";
 import { begin, finish, handOver } from "./audit/journal.ts";
 import { enter } from "./enter.ts";
 import type { Gateway } from "./gateway.ts";
+import type { CancelAsk } from "./http/ask.ts";
 import { permit } from "./policy/permit.ts";
 import { cancelUpstreamRun, waitUntilTerminal } from "./upstreams/stop.ts";
 
 /**
  * authenticate → authorise → begin → cancel upstream → normalise → finish → respond.
  *
- * Throws `Refusal`. No cancel reaches an upstream without a durable record of who asked, and from
- * `begin` on every end, good or bad, closes that record.
+ * Throws `Refusal`. No cancel reaches an upstream without a durable record of who asked, unless the
+ * tenant chose to go on without; from `begin` on every end, good or bad, closes that record. The
+ * upstream's adapter normalises, so that from `cancelUpstreamRun` on there are only Runs.
  */
 export async function cancelRun(gateway: Gateway, ask: CancelAsk): Promise<Answer> {
   const { caller, tenant, upstream, event, denied } = await enter(gateway, ask, ask.reason);

@@ -1,11 +1,12 @@
 // The way into every journey: who is asking, for which tenant, and how a refusal gets on record.
-import type { Ask } from "./ask.ts";
+
 import type { ReadTools } from "./audit/api.ts";
 import type { AuditEvent } from "./audit/event.ts";
 import { deny, describe } from "./audit/journal.ts";
 import type { Tenant } from "./config/load.ts";
 import { asRefusal, type Reason, Refusal } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
+import type { Ask } from "./http/ask.ts";
 import { authenticate } from "./identity/authenticate.ts";
 import type { Caller } from "./identity/claims.ts";
 import { assertRate } from "./policy/rate.ts";

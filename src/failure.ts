@@ -1,7 +1,7 @@
 // Every reason a request can be refused for, with its status and public words. One closed table:
 // leaving a reason out does not compile. Knows no HTTP framework; `respond.ts` writes the envelope.
 
-/** The public codes of the wire, plus the finer reasons that share one. */
+/** Each is also the `code` on the wire. */
 export type Reason =
   | "invalid_request"
   | "run_not_cancellable"

@@ -1,15 +1,27 @@
-// Everything a journey may use: stores, keys, clock, network. Made once per isolate by `index.ts`.
+// The gateway: everything a journey may use, made once per isolate from bindings and world. Decides
+// nothing but that without its signing key it serves nobody.
 import type { AuditTools } from "./audit/journal.ts";
-import type { ConfigStore } from "./config/store.ts";
-import type { Keys } from "./identity/keys.ts";
-import type { Log } from "./log.ts";
+import type { LedgerRpc } from "./audit/ledger.ts";
+import type { AuditKv } from "./audit/log.ts";
+import { createSigner, NO_SIGNER } from "./audit/sign.ts";
+import { createNameSubject } from "./audit/subject.ts";
+import { type ConfigStore, createConfigStore } from "./config/store.ts";
+import { Refusal } from "./failure.ts";
+import { createKeys, type Keys } from "./identity/keys.ts";
+import type { Log } from "./logger.ts";
 import type { RateLimits } from "./policy/rate.ts";
 
-export interface Gateway {
-  readonly config: ConfigStore;
-  readonly keys: Keys;
+/** What the Worker's environment gives, in a narrower type. */
+export interface Bindings {
+  readonly config: Pick<KVNamespace, "get">;
+  readonly audit: AuditKv;
+  readonly ledger: (tenant: string) => LedgerRpc;
   readonly limits: RateLimits;
-  readonly audit: AuditTools;
+  readonly secret: (name: string) => string | undefined;
+}
+
+/** What would be a global otherwise. */
+export interface World {
   readonly fetch: typeof fetch;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -17,4 +29,39 @@ export interface Gateway {
   /** A new UUIDv7. */
   readonly newId: () => string;
   readonly log: Log;
+}
+
+export interface Gateway extends World {
+  readonly config: ConfigStore;
+  readonly keys: Keys;
+  readonly limits: RateLimits;
+  readonly audit: AuditTools;
+}
+
+export function createGateway(bindings: Bindings, world: World): Gateway {
+  const { secret } = bindings;
+  const signer = createSigner(secret("AUDIT_SIGNING_KEY"));
+  const allowLoopbackHttp = secret("ALLOW_LOOPBACK_HTTP") === "true";
+  const store = createConfigStore({ ...world, kv: bindings.config, secret, allowLoopbackHttp });
+  return {
+    ...world,
+    config: signer === null ? refusing(world.log) : store,
+    keys: createKeys(world),
+    limits: bindings.limits,
+    audit: {
+      ...world,
+      ledger: bindings.ledger,
+      kv: bindings.audit,
+      signer: signer ?? NO_SIGNER,
+      nameSubject: createNameSubject(secret("AUDIT_SUBJECT_KEY")),
+    },
+  };
+}
+
+/** Without its signing key the gateway could not keep its promise of a record, so it serves nobody. */
+function refusing(log: Log): ConfigStore {
+  const detail = "the secret AUDIT_SIGNING_KEY is not a private Ed25519 JWK with a kid";
+  log("error", "config_invalid", { detail });
+  const refuse = (): Promise<never> => Promise.reject(new Refusal("config_invalid", { detail }));
+  return { base: refuse, tenant: refuse };
 }

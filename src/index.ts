@@ -2,8 +2,8 @@
 import { v7 as newId } from "uuid";
 import { createApp } from "./app.ts";
 import { LedgerObject, type LedgerRpc } from "./audit/ledger.ts";
-import { consoleLog as log } from "./log.ts";
-import { type Bindings, type World, wire } from "./wire.ts";
+import { type Bindings, createGateway, type World } from "./gateway.ts";
+import { consoleLog as log } from "./logger.ts";
 
 const world: World = {
   fetch: (input, init) => fetch(input, init),
@@ -37,7 +37,7 @@ let app: ReturnType<typeof createApp> | undefined;
 
 export default {
   fetch(request, env, ctx) {
-    app ??= createApp(wire(bindingsOf(env), world));
+    app ??= createApp(createGateway(bindingsOf(env), world));
     return app.fetch(request, env, ctx);
   },
 } satisfies ExportedHandler<Env>;

@@ -1,8 +1,8 @@
 // The other journey: what has become of the run. Allowed as a cancel is; touches nothing.
 import { type Answer, answerWithRun } from "./answer.ts";
-import type { RunAsk } from "./ask.ts";
 import { enter } from "./enter.ts";
 import type { Gateway } from "./gateway.ts";
+import type { RunAsk } from "./http/ask.ts";
 import { permit } from "./policy/permit.ts";
 import { readUpstreamRun, shown } from "./upstreams/read.ts";
 

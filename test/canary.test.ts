@@ -161,6 +161,7 @@ const DRIVES: Record<Reason | `${Reason}, ${string}`, Drive> = {
       config: (config) => ({
         ...config,
         upstreams: { threads: { kind: "assistants", base_url: "https://api.openai.com/v1" } },
+        issuers: [(config["issuers"] as Json[])[0]],
         tenants: { acme: (config["tenants"] as Json)["acme"] },
       }),
       network: () => async () => Response.json({ error: UPSTREAM_TEXT }, { status: 404 }),

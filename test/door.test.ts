@@ -1,7 +1,7 @@
 // The front door: which requests get in at all, and what every reply looks like whatever became of it.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { appliedPreferences, readPreferences } from "../src/preferences.ts";
+import { appliedPreferences, readPreferences } from "../src/http/preferences.ts";
 import {
   ADA,
   ANN,
@@ -534,7 +534,7 @@ describe("every reply", () => {
       code: "internal_error",
       shouldRetry: "false",
     });
-    expect(broken.lines.join("\n")).toContain('"accident":"Error at');
+    expect(broken.lines.join("\n")).toContain('"exception":"Error at');
     expect(broken.lines.join("\n")).not.toContain("a secret in a message");
   });
 });

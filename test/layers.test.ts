@@ -27,7 +27,7 @@ function importsOf(sources: Sources): Imports {
 /** The files of src/upstreams that hold no fact about any one upstream. */
 const NO_ADAPTERS = ["index", "call", "read", "stop"].map((name) => `src/upstreams/${name}.ts`);
 /** What adapters are written with: known by the adapters, knowing none. */
-const FOR_ADAPTERS = ["upstream", "reading"].map((name) => `src/upstreams/${name}.ts`);
+const FOR_ADAPTERS = ["upstream", "json"].map((name) => `src/upstreams/${name}.ts`);
 
 function violations(sources: Sources, kinds: readonly string[]): string[] {
   const imports = importsOf(sources);
@@ -248,7 +248,7 @@ describe("this test", () => {
     [
       "a file that imports a test's help for its effect",
       "src/config.ts",
-      'import "../test/support/harness.ts";',
+      'import "./support/harness.ts";',
       ["src/config.ts imports test/support/harness.ts"],
     ],
   ])("notices %s", (_, path, code, found) => {

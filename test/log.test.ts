@@ -1,6 +1,6 @@
 // The log: one JSON line per thing, which no value in it can forge, reorder or flood.
 import { describe, expect, it } from "vitest";
-import { createLog, type Fields, type Level } from "../src/log.ts";
+import { createLog, type Fields, type Level } from "../src/logger.ts";
 import { ANN, createHarness } from "./support/harness.ts";
 
 function lineOf(fields: Fields): string {

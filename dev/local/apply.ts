@@ -1,7 +1,7 @@
 // Makes the local KV say what the config says: every tenant of it, and none that it no longer has.
 import { join } from "node:path";
 import { getPlatformProxy } from "wrangler";
-import { BASE_KEY, TENANT_PREFIX, tenantKey } from "../../src/config/keys.ts";
+import { BASE_KEY, TENANT_PREFIX, tenantKey } from "../../src/config/kv-keys.ts";
 import { baseOf, type ConfigDocument } from "../../src/config/schema.ts";
 
 const SEED_CONFIG = join(import.meta.dirname, "seed.toml");

@@ -2,7 +2,7 @@
 // published yet merged in. There is no tenant parameter anywhere: the caller's token is it.
 import * as z from "zod";
 import { Refusal } from "../failure.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../logger.ts";
 import type { AuditEvent } from "./event.ts";
 import { type LedgerRpc, UNKNOWN_AFTER_MS, type Unpublished } from "./ledger.ts";
 import {

@@ -4,7 +4,7 @@
 import type { Tenant } from "../config/load.ts";
 import { Refusal } from "../failure.ts";
 import type { Caller } from "../identity/claims.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../logger.ts";
 import type { StopResult } from "../upstreams/stop.ts";
 import type { Target } from "../upstreams/upstream.ts";
 import { VERSION } from "../version.ts";

@@ -1,7 +1,7 @@
 // The ledger: one Durable Object per tenant that keeps every intent until its outcome is known, puts
 // events in order and hands them to KV. The outbox of the audit log, never the log itself.
 import { DurableObject } from "cloudflare:workers";
-import type { Log } from "../log.ts";
+import type { Log } from "../logger.ts";
 import type { StopResult } from "../upstreams/stop.ts";
 import { genesis, seal } from "./chain.ts";
 import { type AuditEvent, type EventOutcome, firstIdOf, timeOf, UNKNOWN_OUTCOME } from "./event.ts";
@@ -12,6 +12,8 @@ export const UNKNOWN_AFTER_MS = 120_000;
 /** Events gather this long before an alarm publishes them together. */
 const PUBLISH_AFTER_MS = 1_000;
 const PUBLISH_BATCH = 100;
+/** The newest of the outbox that a reader is shown: after a long outage of KV it may be very long. */
+const UNPUBLISHED_SHOWN = 5_000;
 /** KV takes one write per key and second, so a retry is never sooner. */
 const RETRY_MS = { first: 2_000, longest: 60_000 } as const;
 /** How long a click may be on its way, reading the run, and still find what came of the one before. */
@@ -181,9 +183,11 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   async unpublished(): Promise<Unpublished> {
     this.#closeOverdue();
     const open = this.#sql.exec<IntentRow>("SELECT * FROM intents").toArray();
-    const closed = this.#sql.exec<OutboxRow>("SELECT * FROM outbox ORDER BY seq").toArray();
+    const closed = this.#sql
+      .exec<OutboxRow>("SELECT * FROM outbox ORDER BY seq DESC LIMIT ?", UNPUBLISHED_SHOWN)
+      .toArray();
     return {
-      events: [...closed, ...open].map(({ event }) => JSON.parse(event) as AuditEvent),
+      events: [...closed.reverse(), ...open].map(({ event }) => JSON.parse(event) as AuditEvent),
       seq: this.#lastSeq(),
       firstDay: this.#meta("first_day"),
     };
@@ -356,12 +360,15 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     return done !== undefined && Date.parse(time) <= done.at ? done : undefined;
   }
 
-  /** Gives the result to those who wait, and keeps it for those who are still on their way. */
+  /**
+   * Gives the result to those who wait, and keeps it for those who are still on their way. A failure
+   * is not kept: who presses Stop once more deserves another try.
+   */
   #share({ id, target }: AuditEvent, result: StopResult): void {
     const at = this.#tools.now();
     const run = runName(target.thread_id, target.run_id);
     this.#done.delete(run);
-    this.#done.set(run, { leader: id, result, at });
+    if ("run" in result) this.#done.set(run, { leader: id, result, at });
     // The oldest come first.
     for (const [name, done] of this.#done) {
       if (done.at >= at - DONE_KEPT_MS && this.#done.size <= DONE_KEPT) break;

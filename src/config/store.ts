@@ -2,8 +2,8 @@
 // Never default-open: what cannot be read or does not pass the schema is `config_invalid`.
 import QuickLRU from "quick-lru";
 import { Refusal } from "../failure.ts";
-import type { Log } from "../log.ts";
-import { BASE_KEY, tenantKey } from "./keys.ts";
+import type { Log } from "../logger.ts";
+import { BASE_KEY, tenantKey } from "./kv-keys.ts";
 import { type Base, type Loaded, loadBase, loadTenant, type Tenant } from "./load.ts";
 
 /** How long a value is used before it is read again: with KV's own cache, a kill switch is everywhere within 90 s. */

@@ -3,10 +3,10 @@
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
 import QuickLRU from "quick-lru";
 import * as z from "zod";
-import { parseJson, readBytes } from "../body.ts";
 import { describeProblem, type Issuer } from "../config/schema.ts";
 import { Refusal } from "../failure.ts";
-import type { Log } from "../log.ts";
+import { parseJson, readBytes } from "../http/body.ts";
+import type { Log } from "../logger.ts";
 
 const FRESH_MS = 5 * 60_000;
 /** How long good keys outlive an endpoint that does not give new ones. */

@@ -1,6 +1,7 @@
 // The Authorization header → the parts of one JWT, before any key is looked up. No crypto, no I/O.
-import { parseJson } from "../body.ts";
+
 import { Refusal } from "../failure.ts";
+import { parseJson } from "../http/body.ts";
 
 /** Longer tokens are refused unread: the work on one is bounded by this (RFC 8725bis §3). */
 const MAX_TOKEN_BYTES = 8 * 1024;

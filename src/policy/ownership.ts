@@ -1,8 +1,8 @@
 // Whose run is it? Proof, from the source that the tenant's config names. No proof means no.
 import type { Tenant } from "../config/load.ts";
 import { type Caller, isGranted } from "../identity/claims.ts";
+import { member } from "../upstreams/json.ts";
 import { type ReadRun, readUpstreamRun, type UpstreamTools } from "../upstreams/read.ts";
-import { member } from "../upstreams/reading.ts";
 import type { Target } from "../upstreams/upstream.ts";
 
 export interface Proof {

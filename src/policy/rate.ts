@@ -1,6 +1,6 @@
 // How often one person may ask: the tenant's tier, counted by the platform, per location.
 import { Refusal } from "../failure.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../logger.ts";
 
 /** The tiers that a config may name; each is a binding in wrangler.toml. */
 export type Tier = "standard" | "strict";

@@ -2,7 +2,7 @@
 // Source: OpenAI's published Run API (retired at OpenAI on 2026-08-26), open-assistant-api.
 // Not verified live: the texts for an unknown run, and those of hosted services.
 import { normaliseRun } from "../runs/normalise.ts";
-import { errorMessage, member } from "./reading.ts";
+import { errorMessage, member } from "./json.ts";
 import type { Reply, Upstream } from "./upstream.ts";
 
 /**

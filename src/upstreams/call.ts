@@ -1,6 +1,7 @@
 // The only outbound requests to upstreams: bounded in time, size and direction. Decides nothing.
-import { readBytes } from "../body.ts";
+
 import { Refusal } from "../failure.ts";
+import { readBytes } from "../http/body.ts";
 import { VERSION } from "../version.ts";
 import type { Reply, Upstream, UpstreamOptions, UpstreamRequest } from "./upstream.ts";
 
@@ -48,7 +49,7 @@ export async function call(
   const init: RequestInit = {
     method: request.method,
     headers: headersFor(connection, traceparent),
-    // Followed, a redirect would carry the key: workerd strips only `Authorization` (G4).
+    // Followed, a redirect would carry the key: workerd strips only `Authorization`.
     redirect: "manual",
     signal,
   };
@@ -68,7 +69,7 @@ export async function call(
   }
 }
 
-/** The address, checked to be the one that was meant: no segment may move it (G1). */
+/** The address, checked to be the one that was meant: no segment may move it. */
 function addressOf(baseUrl: string, { path, query = {} }: UpstreamRequest): URL {
   // Nothing between two slashes, or after the last, would name the list instead of the run.
   if (path.some((segment) => segment === "" || !segment.isWellFormed())) throw moved();
@@ -87,7 +88,7 @@ function moved(): Refusal {
 /** What a header can carry. Of anything else workerd throws, or logs the value, and that is the key. */
 const PRINTABLE = /^[ -~]+$/;
 
-/** New headers only: nothing of the client's request reaches an upstream (G5). */
+/** New headers only: nothing of the client's request reaches an upstream. */
 function headersFor({ adapter, key }: Connection, traceparent: string | undefined): Headers {
   if (!PRINTABLE.test(key.trim())) {
     throw new Refusal("config_invalid", { detail: "the upstream key does not fit in a header" });

@@ -4,7 +4,7 @@
 import * as z from "zod";
 import { normaliseRun } from "../runs/normalise.ts";
 import type { Run } from "../runs/run.ts";
-import { member, text } from "./reading.ts";
+import { member, text } from "./json.ts";
 import type { Reply, RunContext, Upstream } from "./upstream.ts";
 
 /** Statuses whose counterpart does not depend on anything else. */

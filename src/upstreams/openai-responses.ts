@@ -5,7 +5,7 @@
 import { Refusal } from "../failure.ts";
 import { normaliseRun } from "../runs/normalise.ts";
 import type { Run } from "../runs/run.ts";
-import { errorMessage, member, text } from "./reading.ts";
+import { errorMessage, member, text } from "./json.ts";
 import type { RunContext, Upstream } from "./upstream.ts";
 
 /** `Cannot cancel a completed response.` and its kin; the text does not name the state reliably. */

@@ -2,7 +2,7 @@
 // when it is bad, missing or cannot be read. The clock is the test's own.
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { BASE_KEY, tenantKey } from "../../src/config/keys.ts";
+import { BASE_KEY, tenantKey } from "../../src/config/kv-keys.ts";
 import {
   ANN,
   applyConfig,

@@ -8,10 +8,10 @@ import { createSimulator } from "../../dev/simulator/app.ts";
 import { fetchOf } from "../../dev/simulator/fetch.ts";
 import { createApp } from "../../src/app.ts";
 import type { LedgerRpc } from "../../src/audit/ledger.ts";
-import { BASE_KEY, tenantKey } from "../../src/config/keys.ts";
+import { BASE_KEY, tenantKey } from "../../src/config/kv-keys.ts";
 import { baseOf, ConfigDocument } from "../../src/config/schema.ts";
-import { createLog } from "../../src/log.ts";
-import { type Bindings, type World, wire } from "../../src/wire.ts";
+import { type Bindings, createGateway, type World } from "../../src/gateway.ts";
+import { createLog } from "../../src/logger.ts";
 import { TEST_SECRETS, UPSTREAM_KEYS } from "./secrets.ts";
 
 export const SIMULATOR = "https://simulator.test";
@@ -65,7 +65,7 @@ export async function createHarness(options: HarnessOptions = {}) {
     secret: (name) => (TEST_SECRETS as Record<string, string>)[name],
     ...options.bindings,
   };
-  const app = createApp(wire(bindings, world));
+  const app = createApp(createGateway(bindings, world));
 
   /** Answers only when the work behind the reply is done too. */
   async function request(path: string, init: RequestInit = {}): Promise<Response> {

@@ -1,8 +1,9 @@
 // Answers and refusals → responses. The one envelope; these headers and no others.
 import type { Context, MiddlewareHandler } from "hono";
 import type { RequestIdVariables } from "hono/request-id";
-import type { Answer } from "./answer.ts";
-import { FAILURES, type Refusal, type Trail } from "./failure.ts";
+import type { Answer } from "../answer.ts";
+import { FAILURES, type Refusal, type Trail } from "../failure.ts";
+import { narrowCors } from "./cors.ts";
 
 const REALM = 'Bearer realm="stopgate"';
 
@@ -26,6 +27,7 @@ export function respond(context: Context, answer: Answer): Response {
 /** All four keys of the envelope, always. What really happened stays in the log. */
 export function respondRefusal(context: Context, refusal: Refusal): Response {
   const { reason, trail } = refusal;
+  context.set("refusal", refusal);
   const failure = FAILURES[reason];
   if (failure.final) context.header("x-should-retry", "false");
   if (refusal.retryAfterSeconds !== undefined) {
@@ -48,15 +50,6 @@ export function respondRefusal(context: Context, refusal: Refusal): Response {
 function respondTrail(context: Context, trail: Trail): void {
   context.header("audit-id", trail.auditId ?? "none");
   narrowCors(context, trail.origins);
-}
-
-/** Before the tenant was known, any tenant's origin was let through; now only its own are. */
-export function narrowCors(context: Context, origins: readonly string[]): void {
-  const origin = context.req.header("origin");
-  if (origin !== undefined && !origins.includes(origin)) {
-    context.header("access-control-allow-origin", undefined);
-    context.header("access-control-expose-headers", undefined);
-  }
 }
 
 /** RFC 6750 §3: no error code for a request that brought no credentials. */

@@ -2,7 +2,7 @@
 import { zValidator } from "@hono/zod-validator";
 import type { ValidationTargets } from "hono";
 import type * as z from "zod";
-import { type Reason, Refusal } from "./failure.ts";
+import { type Reason, Refusal } from "../failure.ts";
 
 export function validated<Target extends "param" | "query", Schema extends z.ZodType>(
   target: Target & keyof ValidationTargets,

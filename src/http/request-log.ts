@@ -2,17 +2,16 @@
 import type { MiddlewareHandler } from "hono";
 import type { RequestIdVariables } from "hono/request-id";
 import { routePath } from "hono/route";
-import { Refusal } from "./failure.ts";
-import type { Gateway } from "./gateway.ts";
+import { Refusal } from "../failure.ts";
+import type { Gateway } from "../gateway.ts";
 
-export function logged({
-  log,
-  now,
-}: Pick<Gateway, "log" | "now">): MiddlewareHandler<{ Variables: RequestIdVariables }> {
+export function logged({ log, now }: Pick<Gateway, "log" | "now">): MiddlewareHandler<{
+  Variables: RequestIdVariables & { refusal?: Refusal };
+}> {
   return async function logRequest(c, next) {
     const startedAt = now();
     await next();
-    const { error } = c;
+    const refusal: unknown = c.get("refusal");
     log(c.res.status >= 500 ? "error" : "info", "request", {
       request_id: c.get("requestId"),
       method: c.req.method,
@@ -20,9 +19,8 @@ export function logged({
       route: routePath(c, -1),
       status: c.res.status,
       ms: now() - startedAt,
-      ...(error instanceof Refusal
-        ? { code: error.reason, detail: error.detail }
-        : { accident: placeOf(error) }),
+      ...(refusal instanceof Refusal ? { code: refusal.reason, detail: refusal.detail } : {}),
+      ...(c.error instanceof Refusal ? {} : { exception: placeOf(c.error) }),
     });
   };
 }

@@ -1,6 +1,6 @@
 // What a request says about itself, and how much of that goes on record or on to the upstream.
 import { describe, expect, it } from "vitest";
-import { ANN, createHarness } from "./support/harness.ts";
+import { ANN, createHarness } from "../support/harness.ts";
 
 const gateway = await createHarness();
 const token = await gateway.tokenFor(ANN);

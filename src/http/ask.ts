@@ -2,12 +2,12 @@
 import type { Context } from "hono";
 import { routePath } from "hono/route";
 import * as z from "zod";
-import { MAX_PAGE } from "./audit/api.ts";
-import type { RequestFacts } from "./audit/journal.ts";
+import { MAX_PAGE } from "../audit/api.ts";
+import type { RequestFacts } from "../audit/journal.ts";
+import { Refusal } from "../failure.ts";
+import type { Target } from "../upstreams/upstream.ts";
 import { parseJson, readBytes } from "./body.ts";
-import { Refusal } from "./failure.ts";
 import { type Preferences, readPreferences } from "./preferences.ts";
-import type { Target } from "./upstreams/upstream.ts";
 
 /** A reason of 256 characters, each written as two JSON escapes, and its envelope. */
 const BODY_BYTES = 4_096;
@@ -31,7 +31,7 @@ export interface CancelAsk extends RunAsk {
   readonly prefer: Preferences;
 }
 
-/** Ids arrive decoded, so this is what stands between a path and a proxy (G1). */
+/** Ids arrive decoded, so this is what stands between a path and a proxy. */
 const Id = z.string().regex(/^[A-Za-z0-9_-]{1,128}$/);
 export const RunParams = z.object({ thread_id: Id, run_id: Id });
 
