@@ -137,7 +137,7 @@ describe("the files of src", () => {
     const imports = importsOf(SRC);
     expect(imports.size).toBeGreaterThan(40);
     expect(imports.get("src/cancel.ts")).toEqual(
-      expect.arrayContaining(["src/answer.ts", "src/ask.ts", "src/upstreams/stop.ts"]),
+      expect.arrayContaining(["src/answer.ts", "src/http/ask.ts", "src/upstreams/stop.ts"]),
     );
     for (const [path, to] of imports) {
       const missing = to.filter(
@@ -248,7 +248,7 @@ describe("this test", () => {
     [
       "a file that imports a test's help for its effect",
       "src/config.ts",
-      'import "./support/harness.ts";',
+      'import "../test/support/harness.ts";',
       ["src/config.ts imports test/support/harness.ts"],
     ],
   ])("notices %s", (_, path, code, found) => {
