@@ -1,10 +1,11 @@
 // `npm start` with something wrong: one clear sentence, a non-zero exit, and nothing started.
 import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SAMPLE_SECRETS, sampleConfig } from "../../dev/local/sample.ts";
-import { runStart, temporaryFolder } from "./support/black-box.ts";
+import { freePort } from "../../dev/local/server.ts";
+import { runStart, temporaryFolder, until } from "./support/black-box.ts";
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let good: Record<string, unknown>;
@@ -81,6 +82,29 @@ describe("npm start refuses", () => {
     server.close();
     expect(output).toBe("Port 18787 cannot be used (EADDRINUSE); choose another with --port.");
     expect(code).toBe(1);
+  });
+
+  it("to leave the secrets behind when it is interrupted before it is up", async () => {
+    const temporary = join(folder.path, "temporary");
+    await mkdir(temporary);
+    await writeFile(join(folder.path, "gateway.json"), JSON.stringify(good));
+    await writeFile(join(folder.path, "secrets.env"), SECRETS);
+    const { child, exit } = runStart(
+      [
+        ...["--config", join(folder.path, "gateway.json")],
+        ...["--secrets", join(folder.path, "secrets.env")],
+        ...["--port", String(await freePort()), "--persist", join(folder.path, "state")],
+      ],
+      { TMPDIR: temporary },
+    );
+    const written = async () =>
+      (await readdir(temporary, { recursive: true })).filter((path) =>
+        path.endsWith("secrets.env"),
+      );
+    await until(async () => (await written()).length > 0);
+    child.kill("SIGINT");
+    await exit;
+    expect(await written()).toEqual([]);
   });
 
   it("nothing when asked for help, which teaches the flags", async () => {

@@ -80,9 +80,13 @@ export interface StartProcess {
 }
 
 /** What `npm start -- …` runs, with these parameters. */
-export function runStart(parameters: readonly string[]): StartProcess {
+export function runStart(
+  parameters: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): StartProcess {
   const child = spawn(process.execPath, [START, ...parameters], {
     stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
   });
   let output = "";
   const hear = (chunk: Buffer): void => {
