@@ -44,7 +44,8 @@ async function main(flags: Flags): Promise<void> {
     await Promise.all(running.map((server) => server.stop()));
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.once(signal, () => void stop().then(() => process.exit(0)));
+    // Not `once`: with no listener left, a library of wrangler's ends the process on the spot.
+    process.on(signal, () => void stop().then(() => process.exit(0)));
   }
   try {
     if (flags.config === undefined) await serveSample(flags, running);

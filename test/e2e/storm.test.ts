@@ -46,6 +46,6 @@ it("sends one cancel, gives fifty replies with the same Run, and keeps fifty eve
   expect(events.map(({ seq }) => seq ?? 0).toSorted((a, b) => a - b)).toEqual(
     Array.from({ length: CLICKS }, (_, index) => index + 1),
   );
-  expect(events.filter(({ outcome }) => outcome?.joined === null)).toHaveLength(1);
+  expect(events.filter(({ outcome }) => outcome?.attempts === 1)).toHaveLength(1);
   expect(chainDefects("acme", events)).toEqual([]);
 });
