@@ -1,11 +1,15 @@
 // The ledger: one Durable Object per tenant that keeps every intent until its outcome is known, puts
-// events in order and hands them to KV. The outbox of the audit log, never the log itself.
+// events in order, hands them to KV and remembers which runs were cancelled. The outbox of the audit
+// log, never the log itself. Its RPC methods are async, as the runtime has them, even where they wait
+// for nothing.
 import { DurableObject } from "cloudflare:workers";
 import type { Log } from "../logger.ts";
 import type { StopResult } from "../upstreams/stop.ts";
 import { genesis, seal } from "./chain.ts";
 import { type AuditEvent, type EventOutcome, firstIdOf, timeOf, UNKNOWN_OUTCOME } from "./event.ts";
 import { type AuditKv, dayOf, publish } from "./log.ts";
+
+import { type Leader, Overlap } from "./overlap.ts";
 
 /** An intent that nobody closed in this time is published as `unknown`. It is never re-sent. */
 export const UNKNOWN_AFTER_MS = 120_000;
@@ -16,9 +20,6 @@ const PUBLISH_BATCH = 100;
 const UNPUBLISHED_SHOWN = 5_000;
 /** KV takes one write per key and second, so a retry is never sooner. */
 const RETRY_MS = { first: 2_000, longest: 60_000 } as const;
-/** How long a click may be on its way, reading the run, and still find what came of the one before. */
-const DONE_KEPT_MS = 30_000;
-const DONE_KEPT = 1_000;
 /** How long it is remembered that a run was cancelled, for upstreams that do not say. */
 const MEMORY_MS = 30 * 24 * 60 * 60_000;
 /** How long it is remembered which outcomes came in: a gateway gives up repeating one far sooner. */
@@ -78,22 +79,10 @@ export interface Unpublished {
 type IntentRow = { id: string; event: string; retention_days: number; lead_until: number };
 type OutboxRow = { seq: number; event: string; retention_days: number };
 
-interface Done {
-  readonly leader: string;
-  readonly result: StopResult;
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-}
-
 export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   readonly #tools: LedgerTools;
   readonly #sql: SqlStorage;
-  /** By the leader's event id: those who wait for its result. Lost on eviction, then each leads. */
-  readonly #waiting = new Map<string, Set<(result: StopResult | null) => void>>();
-  /** By the follower's event id, from its `begin` to its `join`, or until its intent is closed. */
-  readonly #joining = new Map<string, Promise<StopResult | null>>();
-  /** By run: what came of the last cancel, for those who asked before it was over. */
-  readonly #done = new Map<string, Done>();
+  readonly #overlap: Overlap;
   #alarmAt: number | null = null;
   /** Failures of KV in a row, and the time before which it is left alone. */
   #failures = 0;
@@ -103,6 +92,7 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     super(ctx, env);
     this.#tools = tools;
     this.#sql = ctx.storage.sql;
+    this.#overlap = new Overlap(tools.now);
     ctx.blockConcurrencyWhile(async () => {
       this.#sql.exec(SCHEMA);
       this.#alarmAt = await ctx.storage.getAlarm();
@@ -113,21 +103,20 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
    * Stores the intent. Null: go ahead. Otherwise the same run is being cancelled at this moment by
    * the event of that id: `join` it.
    */
-  // biome-ignore lint/suspicious/useAwait: an RPC method answers with a promise.
   async begin(intent: Intent): Promise<string | null> {
+    const { event, leadMs } = intent;
     this.#insertIntent(intent);
-    const done = this.#overlapped(intent.event);
+    const done = this.#overlap.doneSince(runOf(event), Date.parse(event.time));
     if (done !== undefined) {
-      this.#joining.set(intent.event.id, Promise.resolve(done.result));
+      this.#overlap.give(event.id, done.result);
       return done.leader;
     }
-    const leader = this.#leaderOf(intent.event);
+    const leader = this.#leaderOf(event);
     if (leader === null) {
-      this.#lead(intent.event.id, intent.leadMs);
+      this.#lead(event.id, leadMs);
       return null;
     }
-    // Waits from now on: the leader may be done before `join` comes.
-    this.#joining.set(intent.event.id, this.#waitFor(leader));
+    this.#overlap.follow(event.id, leader);
     return leader.id;
   }
 
@@ -135,8 +124,7 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   async join(intent: Intent, leaderId: string): Promise<Handover | null> {
     const { event } = intent;
     let leader: string = leaderId;
-    let result = (await this.#joining.get(event.id)) ?? null;
-    this.#joining.delete(event.id);
+    let result = await this.#overlap.resultFor(event.id);
     while (result === null) {
       const next = this.#leaderOf(event);
       if (next === null) {
@@ -144,7 +132,7 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
         return null;
       }
       leader = next.id;
-      result = await this.#waitFor(next);
+      result = await this.#overlap.waitFor(next);
     }
     // Unless it waited so long that it was closed as unknown meanwhile.
     if (this.#isOpen(event.id)) {
@@ -154,32 +142,28 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   }
 
   /** Releases those who wait for it. Whoever comes later finds the run's state, and no leader. */
-  // biome-ignore lint/suspicious/useAwait: an RPC method answers with a promise.
   async handOver(event: AuditEvent, result: StopResult): Promise<void> {
     this.#lead(event.id, 0);
-    this.#share(event, result);
+    this.#overlap.share(event.id, runOf(event), result);
   }
 
   /** Closes the intent with its outcome and releases those who wait for it. May be repeated. */
-  // biome-ignore lint/suspicious/useAwait: an RPC method answers with a promise.
   async finish({ event, retentionDays, result, remember, lateId }: Finish): Promise<void> {
     // Published as unknown, or never seen because it went straight to KV: a second event names it.
     const late = { ...event, id: lateId, time: timeOf(lateId), intent_id: event.id };
     this.#takeOnce(event.id, this.#isOpen(event.id) ? event : late, retentionDays);
     if (remember) this.#remember(event, result);
-    this.#share(event, result);
+    this.#overlap.share(event.id, runOf(event), result);
   }
 
   /** An event that is closed from the start: a denial. May be repeated. */
-  // biome-ignore lint/suspicious/useAwait: an RPC method answers with a promise.
   async record(event: AuditEvent, retentionDays: number): Promise<void> {
     this.#takeOnce(event.id, event, retentionDays);
     // Its intent may be here after all, with others waiting for what will not come.
-    this.#release(event.id, null);
+    this.#overlap.release(event.id, null);
   }
 
   /** What KV does not have yet, so that a reader sees what was just written. */
-  // biome-ignore lint/suspicious/useAwait: an RPC method answers with a promise.
   async unpublished(): Promise<Unpublished> {
     this.#closeOverdue();
     const open = this.#sql.exec<IntentRow>("SELECT * FROM intents").toArray();
@@ -194,7 +178,6 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   }
 
   /** When a cancel of the run was taken upstream, in Unix seconds. */
-  // biome-ignore lint/suspicious/useAwait: an RPC method answers with a promise.
   async cancelledAt(threadId: string, runId: string): Promise<number | null> {
     const [row] = this.#sql
       .exec<{ at: number }>("SELECT at FROM stops WHERE run = ?", runName(threadId, runId))
@@ -272,7 +255,7 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
       this.#setMeta("hash", sealed.hash);
       this.#noteDay(event.time);
     });
-    this.#joining.delete(event.id);
+    this.#overlap.forget(event.id);
     // While KV is failing, the retry that is due sets the pace.
     this.#wakeAt(Math.max(this.#tools.now() + PUBLISH_AFTER_MS, this.#retryAt));
   }
@@ -296,7 +279,7 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     for (const row of overdue) {
       const event = { ...(JSON.parse(row.event) as AuditEvent), outcome: UNKNOWN_OUTCOME };
       this.#close(event, row.retention_days);
-      this.#release(row.id, null);
+      this.#overlap.release(row.id, null);
     }
   }
 
@@ -305,7 +288,7 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     this.#sql.exec(
       "INSERT INTO intents (id, run, event, retention_days, begun_at, lead_until) VALUES (?, ?, ?, ?, ?, 0)",
       event.id,
-      runName(event.target.thread_id, event.target.run_id),
+      runOf(event),
       JSON.stringify(event),
       retentionDays,
       now,
@@ -318,14 +301,16 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   }
 
   /** The open intent that is cancelling the same run at this moment. */
-  #leaderOf(event: AuditEvent): IntentRow | null {
-    const rows = this.#sql.exec<IntentRow>(
-      "SELECT * FROM intents WHERE run = ? AND id <> ? AND lead_until > ? LIMIT 1",
-      runName(event.target.thread_id, event.target.run_id),
-      event.id,
-      this.#tools.now(),
-    );
-    return rows.toArray()[0] ?? null;
+  #leaderOf(event: AuditEvent): Leader | null {
+    const [row] = this.#sql
+      .exec<Leader & Record<string, SqlStorageValue>>(
+        "SELECT id, lead_until AS until FROM intents WHERE run = ? AND id <> ? AND lead_until > ? LIMIT 1",
+        runOf(event),
+        event.id,
+        this.#tools.now(),
+      )
+      .toArray();
+    return row ?? null;
   }
 
   #lead(id: string, leadMs: number): void {
@@ -336,60 +321,13 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     );
   }
 
-  /** The leader's result; null when it was lost, or did not come in its time. */
-  #waitFor({ id, lead_until }: IntentRow): Promise<StopResult | null> {
-    return new Promise((resolve) => {
-      const waiters = this.#waiting.get(id) ?? new Set();
-      const settle = (result: StopResult | null): void => {
-        clearTimeout(timer);
-        waiters.delete(settle);
-        resolve(result);
-      };
-      const timer = setTimeout(() => settle(null), lead_until - this.#tools.now() + 1);
-      waiters.add(settle);
-      this.#waiting.set(id, waiters);
-    });
-  }
-
-  /**
-   * What came of a cancel of the same run that was not over yet when this one was asked for. What it
-   * read of the run on its way here may be older than that.
-   */
-  #overlapped({ target, time }: AuditEvent): Done | undefined {
-    const done = this.#done.get(runName(target.thread_id, target.run_id));
-    return done !== undefined && Date.parse(time) <= done.at ? done : undefined;
-  }
-
-  /**
-   * Gives the result to those who wait, and keeps it for those who are still on their way. A failure
-   * is not kept: who presses Stop once more deserves another try.
-   */
-  #share({ id, target }: AuditEvent, result: StopResult): void {
-    const at = this.#tools.now();
-    const run = runName(target.thread_id, target.run_id);
-    this.#done.delete(run);
-    if ("run" in result) this.#done.set(run, { leader: id, result, at });
-    // The oldest come first.
-    for (const [name, done] of this.#done) {
-      if (done.at >= at - DONE_KEPT_MS && this.#done.size <= DONE_KEPT) break;
-      this.#done.delete(name);
-    }
-    this.#release(id, result);
-  }
-
-  #release(id: string, result: StopResult | null): void {
-    const waiters = this.#waiting.get(id) ?? [];
-    this.#waiting.delete(id);
-    for (const settle of [...waiters]) settle(result);
-  }
-
   /** The time that the reply has told, where it told one. */
-  #remember({ target, time }: AuditEvent, result: StopResult): void {
+  #remember(event: AuditEvent, result: StopResult): void {
     const told = "run" in result ? result.cancelledAt : null;
     this.#sql.exec(
       "INSERT INTO stops (run, at) VALUES (?, ?) ON CONFLICT (run) DO NOTHING",
-      runName(target.thread_id, target.run_id),
-      told === null ? Date.parse(time) : told * 1_000,
+      runOf(event),
+      told === null ? Date.parse(event.time) : told * 1_000,
     );
   }
 
@@ -448,6 +386,10 @@ const SCHEMA = `
 /** Ids have no slash, so no two runs share a name. */
 function runName(threadId: string | null, runId: string | null): string {
   return `${threadId}/${runId}`;
+}
+
+function runOf({ target }: AuditEvent): string {
+  return runName(target.thread_id, target.run_id);
 }
 
 function joinedOutcome(result: StopResult, leader: string): EventOutcome {
