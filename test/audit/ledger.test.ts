@@ -355,6 +355,16 @@ describe("the memory of cancels, for upstreams that forget them", () => {
     expect(await ledger.rpc.cancelledAt("thread_1", "run_2")).toBeNull();
   });
 
+  it("keeps the time that the reply told, not that of the record after a long wait", async () => {
+    const ledger = await openLedger("acme");
+    const told = Math.floor(ledger.now() / 1_000);
+    const { result } = finishOf(anEvent());
+    ledger.pass(25_000);
+    const finish = { remember: true, result: { ...result, cancelledAt: told } as StopResult };
+    await ledger.rpc.finish(finishOf(anEvent(), finish));
+    expect(await ledger.rpc.cancelledAt("thread_1", "run_1")).toBe(told);
+  });
+
   it("holds nothing that it was not told to remember", async () => {
     const ledger = await openLedger("acme");
     await cancelled(ledger);
