@@ -10,12 +10,16 @@ import type { StopResult } from "./upstreams/stop.ts";
 
 export interface Answer {
   readonly run: Run;
-  /** Null on a read. */
-  readonly outcome: Outcome | null;
-  readonly preferenceApplied: string | null;
-  /** Null on a read that left no record. */
-  readonly trail: Trail | null;
+  /** The tenant's own. */
   readonly origins: readonly string[];
+  /** What only a cancel has to tell; null on a read, which leaves no record. */
+  readonly cancel: CancelHeaders | null;
+}
+
+interface CancelHeaders {
+  readonly outcome: Outcome;
+  readonly auditId: string | null;
+  readonly preferenceApplied: string | null;
 }
 
 /** Throws `Refusal` when there is no Run to show, or when strict handling wants an error instead. */
@@ -39,21 +43,13 @@ export function answerWith(
   }
   return {
     run: redacted(run, tenant.redact),
-    outcome,
-    preferenceApplied: appliedPreferences(prefer),
-    trail,
     origins: tenant.origins,
+    cancel: { outcome, auditId, preferenceApplied: appliedPreferences(prefer) },
   };
 }
 
 export function answerWithRun(tenant: Tenant, run: Run): Answer {
-  return {
-    run: redacted(run, tenant.redact),
-    outcome: null,
-    preferenceApplied: null,
-    trail: null,
-    origins: tenant.origins,
-  };
+  return { run: redacted(run, tenant.redact), origins: tenant.origins, cancel: null };
 }
 
 /** A hidden field keeps its place and takes its neutral value: the Run stays a whole Run. */

@@ -409,3 +409,24 @@ describe("a response, which does not say itself that it was cancelled", () => {
     expect(pathOf(ids)).toContain("thread_1");
   });
 });
+
+describe("pressing Stop again, when the upstream took the first cancel and then lost it", () => {
+  it("sends it once more, though the ledger remembers the first", async () => {
+    const gateway = await createHarness();
+    const ids = await gateway.startResponse();
+    const token = await gateway.tokenFor(GUS);
+    const before: Json = { id: ids.run, object: "response", status: "in_progress" };
+    await gateway.fault({
+      match: { method: "POST", path: `${ids.run}/cancel$` },
+      reply: { status: 200, body: before },
+      times: 1,
+    });
+    const first = await gateway.cancel(ids, token);
+    expect(first.headers.get("cancel-outcome")).toBe("cancelling");
+    expect(await (await gateway.read(ids, token)).json()).toMatchObject({ status: "cancelling" });
+
+    const second = await gateway.cancel(ids, token);
+    expect(second.headers.get("cancel-outcome")).toBe("cancelled");
+    expect(await gateway.cancelsSent()).toHaveLength(2);
+  });
+});

@@ -14,14 +14,16 @@ export const stamped: MiddlewareHandler<{ Variables: RequestIdVariables }> = asy
   c.res.headers.set("cache-control", "no-store");
 };
 
-export function respond(context: Context, answer: Answer): Response {
-  if (answer.trail !== null) context.header("audit-id", answer.trail.auditId ?? "none");
-  if (answer.outcome !== null) context.header("cancel-outcome", answer.outcome);
-  if (answer.preferenceApplied !== null) {
-    context.header("preference-applied", answer.preferenceApplied);
+export function respond(context: Context, { run, origins, cancel }: Answer): Response {
+  if (cancel !== null) {
+    context.header("audit-id", cancel.auditId ?? "none");
+    context.header("cancel-outcome", cancel.outcome);
+    if (cancel.preferenceApplied !== null) {
+      context.header("preference-applied", cancel.preferenceApplied);
+    }
   }
-  narrowCors(context, answer.origins);
-  return context.json(answer.run, 200);
+  narrowCors(context, origins);
+  return context.json(run, 200);
 }
 
 /** All four keys of the envelope, always. What really happened stays in the log. */

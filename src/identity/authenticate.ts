@@ -1,7 +1,6 @@
 // The Authorization header → the caller. Cheap checks first; no key is touched for an unknown issuer.
 import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { Issuer } from "../config/schema.ts";
-import { Refusal } from "../failure.ts";
 import { type Caller, readClaims, SKEW_SECONDS } from "./claims.ts";
 import type { Keys } from "./keys.ts";
 import { invalidToken, readBearer, readToken, type TokenParts } from "./token.ts";
@@ -65,6 +64,6 @@ async function verify(
       throw invalidToken(`${error.code} ${error.claim}`);
     }
     if (error instanceof errors.JOSEError) throw invalidToken(error.code);
-    throw new Refusal("invalid_token", { detail: "cannot be verified" });
+    throw invalidToken("cannot be verified");
   }
 }

@@ -1,7 +1,6 @@
-// A verified payload → the caller. Every claim is read through one schema; none is trusted by shape.
+// A verified payload → the caller. Every claim is checked before it is used; none is trusted by shape.
 import * as z from "zod";
-import type { Issuer } from "../config/schema.ts";
-import { TENANT_ID } from "../config/schema.ts";
+import { type Issuer, TENANT_ID } from "../config/schema.ts";
 import { Refusal } from "../failure.ts";
 import type { Target } from "../upstreams/upstream.ts";
 import { invalidToken } from "./token.ts";

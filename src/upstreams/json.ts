@@ -1,4 +1,4 @@
-// Small readings that every adapter shares: members of unknown JSON, times, error texts. Pure.
+// Small readings that every adapter shares: members of unknown JSON, error texts. Pure.
 
 /** The member of that name, when `value` is an object that has it itself. */
 export function member(value: unknown, name: string): unknown {
