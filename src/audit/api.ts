@@ -3,8 +3,8 @@
 import * as z from "zod";
 import { Refusal } from "../failure.ts";
 import type { Log } from "../logger.ts";
-import type { AuditEvent } from "./event.ts";
-import { type LedgerRpc, UNKNOWN_AFTER_MS, type Unpublished } from "./ledger.ts";
+import { type AuditEvent, UNKNOWN_AFTER_MS } from "./event.ts";
+import type { LedgerRpc, Unpublished } from "./ledger.ts";
 import {
   type AuditKv,
   dayBefore,

@@ -1,6 +1,7 @@
 // The audit event: who asked for what, what was decided, what came of it. No token, no key, no
 // upstream text; every member bounded, so that its row always fits a KV key's metadata.
 import * as z from "zod";
+import type { StopResult } from "../upstreams/stop.ts";
 
 /** The closed list of the design; the last two are written by routes that are still to come. */
 const EventType = z.enum(["cancel", "denied", "owner_registered", "audit_read"]);
@@ -118,6 +119,9 @@ function cut(text: string, bytes: number): string {
   return kept;
 }
 
+/** An intent that nobody closed in this time is published as `unknown`. It is never re-sent. */
+export const UNKNOWN_AFTER_MS = 120_000;
+
 /** The outcome of an intent that nobody closed. */
 export const UNKNOWN_OUTCOME: EventOutcome = {
   result: "unknown",
@@ -129,3 +133,17 @@ export const UNKNOWN_OUTCOME: EventOutcome = {
   ms: 0,
   joined: null,
 };
+
+/** A result in the members of an event. */
+export function outcomeOfResult(result: StopResult): EventOutcome {
+  return {
+    result: "run" in result ? result.outcome : result.failure,
+    status_before: result.before,
+    status_after: result.after,
+    upstream_status: result.upstreamStatus,
+    upstream_request_id: result.upstreamRequestId,
+    attempts: result.attempts,
+    ms: result.ms,
+    joined: null,
+  };
+}

@@ -6,13 +6,19 @@ import { DurableObject } from "cloudflare:workers";
 import type { Log } from "../logger.ts";
 import type { StopResult } from "../upstreams/stop.ts";
 import { genesis, seal } from "./chain.ts";
-import { type AuditEvent, type EventOutcome, firstIdOf, timeOf, UNKNOWN_OUTCOME } from "./event.ts";
+import {
+  type AuditEvent,
+  type EventOutcome,
+  firstIdOf,
+  outcomeOfResult,
+  timeOf,
+  UNKNOWN_AFTER_MS,
+  UNKNOWN_OUTCOME,
+} from "./event.ts";
 import { type AuditKv, dayOf, publish } from "./log.ts";
 
 import { type Leader, Overlap } from "./overlap.ts";
 
-/** An intent that nobody closed in this time is published as `unknown`. It is never re-sent. */
-export const UNKNOWN_AFTER_MS = 120_000;
 /** Events gather this long before an alarm publishes them together. */
 const PUBLISH_AFTER_MS = 1_000;
 const PUBLISH_BATCH = 100;
@@ -394,18 +400,4 @@ function runOf({ target }: AuditEvent): string {
 
 function joinedOutcome(result: StopResult, leader: string): EventOutcome {
   return { ...outcomeOfResult(result), attempts: 0, joined: leader };
-}
-
-/** A result in the members of an event. */
-export function outcomeOfResult(result: StopResult): EventOutcome {
-  return {
-    result: "run" in result ? result.outcome : result.failure,
-    status_before: result.before,
-    status_after: result.after,
-    upstream_status: result.upstreamStatus,
-    upstream_request_id: result.upstreamRequestId,
-    attempts: result.attempts,
-    ms: result.ms,
-    joined: null,
-  };
 }

@@ -4,7 +4,7 @@ import { reset } from "cloudflare:test";
 import { afterEach, describe, expect, it } from "vitest";
 import { chainDefects, genesis } from "../../src/audit/chain.ts";
 import type { AuditEvent } from "../../src/audit/event.ts";
-import { UNKNOWN_AFTER_MS } from "../../src/audit/ledger.ts";
+import { UNKNOWN_AFTER_MS } from "../../src/audit/event.ts";
 import type { StopResult } from "../../src/upstreams/stop.ts";
 import { ADA, ANN, type AuditJson, createHarness, type RunIds } from "../support/harness.ts";
 import {
