@@ -24,6 +24,8 @@ const AUDIT_READS: readonly Reason[] = [
   "config_invalid",
   "internal_error",
 ];
+/** The console's routes also take the token of Cloudflare Access. */
+const AUDITOR = [{ token: [] }, { access: [] }];
 /** What a cancel can be refused for, and a read of the run. */
 const CANCELS: readonly Reason[] = (Object.keys(FAILURES) as Reason[]).filter(
   (reason) => reason !== "not_found",
@@ -86,6 +88,7 @@ function description(): Json {
       "/v1/audit/events": {
         get: {
           operationId: "listEvents",
+          security: AUDITOR,
           summary: "The tenant's audit events, newest first",
           parameters: [
             query("limit", { type: "integer", minimum: 1, maximum: 200, default: 50 }),
@@ -100,6 +103,7 @@ function description(): Json {
       "/v1/audit/events/{id}": {
         get: {
           operationId: "readEvent",
+          security: AUDITOR,
           summary: "One audit event",
           parameters: [pathParameter("id")],
           responses: {
@@ -111,6 +115,7 @@ function description(): Json {
       "/v1/audit/export": {
         get: {
           operationId: "exportEvents",
+          security: AUDITOR,
           summary: "Every closed event, one a line",
           parameters: [query("cursor", { type: "string" })],
           responses: {
@@ -157,7 +162,11 @@ function description(): Json {
       },
     },
     components: {
-      securitySchemes: { token: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
+      securitySchemes: {
+        token: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+        // Behind Cloudflare Access, where an issuer is configured to take it.
+        access: { type: "apiKey", in: "header", name: "Cf-Access-Jwt-Assertion" },
+      },
       schemas: {
         Run: schemaOf(Run),
         AuditEvent: schemaOf(AuditEvent),

@@ -12,7 +12,7 @@ import {
   ExportQuery,
   ListQuery,
   RunParams,
-  readAsk,
+  readAuditAsk,
   readCancelAsk,
   readRunAsk,
 } from "./http/ask.ts";
@@ -72,7 +72,7 @@ export function createApp(gateway: Gateway): App {
   );
 
   const auditorOf = async (c: Context) => {
-    const auditor = await enterAsAuditor(gateway, readAsk(c));
+    const auditor = await enterAsAuditor(gateway, readAuditAsk(c));
     narrowCors(c, auditor.origins);
     return auditor;
   };

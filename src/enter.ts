@@ -33,12 +33,15 @@ type Asked = Ask & { readonly target: Target | null };
  */
 export async function enter(gateway: Gateway, ask: Asked, reason: string | null): Promise<Entered> {
   const { issuers } = await gateway.config.base();
-  const caller = await authenticate(gateway, issuers, ask.authorization);
+  const caller = await authenticate(gateway, issuers, ask);
   const tenant = await gateway.config.tenant(caller.tenant);
   if (tenant === null) throw new Refusal("tenant_not_allowed", { detail: "no such tenant" });
   const event = await describe(gateway.audit, tenant, caller, ask.target, reason, ask.request);
   const denied = recordRefusal(gateway, ask, tenant, event);
   await assertRate(gateway, tenant.rate, tenant.id, caller.subject).catch(denied);
+  if (caller.tokenId !== null && tenant.revoked_tokens.includes(caller.tokenId)) {
+    denied(new Refusal("invalid_token", { detail: "claim jti: revoked by the tenant" }));
+  }
   // The same words as for a tenant that does not exist.
   if (!tenant.enabled) denied(new Refusal("tenant_not_allowed", { detail: "kill switch" }));
   return {

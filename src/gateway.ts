@@ -7,6 +7,7 @@ import { createSigner, NO_SIGNER } from "./audit/sign.ts";
 import { createNameSubject } from "./audit/subject.ts";
 import { type ConfigStore, createConfigStore } from "./config/store.ts";
 import { Refusal } from "./failure.ts";
+import { createKeyShelf } from "./identity/key-shelf.ts";
 import { createKeys, type Keys } from "./identity/keys.ts";
 import type { Log } from "./logger.ts";
 import type { RateLimits } from "./policy/rate.ts";
@@ -16,6 +17,8 @@ export interface Bindings {
   readonly config: Pick<KVNamespace, "get">;
   readonly audit: AuditKv;
   readonly ledger: (tenant: string) => LedgerRpc;
+  /** Shared by the isolates of one place, for identity providers' keys. */
+  readonly keyCache: () => Promise<Pick<Cache, "match" | "put">>;
   readonly limits: RateLimits;
   readonly secret: (name: string) => string | undefined;
 }
@@ -28,6 +31,8 @@ export interface World {
   readonly sleep: (ms: number) => Promise<void>;
   /** A new UUIDv7. */
   readonly newId: () => string;
+  /** At least 0, less than 1. For jitter only. */
+  readonly random: () => number;
   readonly log: Log;
 }
 
@@ -46,7 +51,7 @@ export function createGateway(bindings: Bindings, world: World): Gateway {
   return {
     ...world,
     config: signer === null ? refusing(world.log) : store,
-    keys: createKeys(world),
+    keys: createKeys({ ...world, shelf: createKeyShelf(bindings.keyCache, world.sleep) }),
     limits: bindings.limits,
     audit: {
       ...world,

@@ -10,6 +10,7 @@ const world: World = {
   now: () => Date.now(),
   sleep: (ms) => scheduler.wait(ms),
   newId: () => newId(),
+  random: () => Math.random(),
   log,
 };
 
@@ -19,6 +20,7 @@ function bindingsOf(env: Env): Bindings {
     audit: env.AUDIT,
     // A stub is the object it stands for; its generated type merely cannot say so.
     ledger: (tenant) => env.LEDGER.getByName(tenant) as unknown as LedgerRpc,
+    keyCache: () => caches.open("identity-keys"),
     limits: { standard: env.RATE_STANDARD, strict: env.RATE_STRICT },
     secret: (name) => {
       const value: unknown = Reflect.get(env, name);

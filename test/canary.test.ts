@@ -21,7 +21,7 @@ import { TEST_SECRETS, UPSTREAM_KEYS } from "./support/secrets.ts";
 const SUBJECT = "subject-canary-93c1";
 const CLAIMS = {
   email: "email-canary-0b77@acme.test",
-  nonce: "nonce-canary-51d2",
+  picture: "picture-canary-51d2",
   roles: ["role-canary-8e4f"],
   authorization_details: [{ type: "other", note: "detail-canary-2a6b" }],
 };
@@ -40,7 +40,7 @@ const forbidden = new Set([
   (JSON.parse(TEST_SECRETS.AUDIT_SIGNING_KEY) as { d: string }).d,
   AUDIENCE,
   CLAIMS.email,
-  CLAIMS.nonce,
+  CLAIMS.picture,
   "role-canary-8e4f",
   "detail-canary-2a6b",
   UPSTREAM_TEXT,
@@ -114,6 +114,11 @@ const DRIVES: Record<Reason | `${Reason}, ${string}`, Drive> = {
   invalid_token: { token: (token) => token.slice(0, -2) },
   "invalid_token, expired": { claims: { exp: 1_000_000_000 } },
   "invalid_token, of another audience": { claims: { aud: [`${AUDIENCE}/other`] } },
+  "invalid_token, for a login": { claims: { nonce: CLAIMS.picture } },
+  "invalid_token, revoked": {
+    claims: { jti: "token-1" },
+    options: { config: withTenant("acme", { revoked_tokens: ["token-1"] }) },
+  },
   "invalid_token, of no issuer": { claims: { iss: "https://issuer-canary.test/" } },
   insufficient_scope: { person: { ...WHO, scope: "scope-canary" } },
   tenant_not_allowed: { claims: { org_id: "tenant-canary" } },

@@ -13,9 +13,14 @@ import {
 
 export type Loaded<T> = { readonly value: T } | { readonly problem: string };
 
+/** An issuer with its tenants ready to be looked up: by what its claim says, or always the same. */
+export interface TrustedIssuer extends Issuer {
+  readonly tenants: ReadonlyMap<string, string> | null;
+}
+
 export interface Base {
   /** By the exact text of the `iss` claim. */
-  readonly issuers: ReadonlyMap<string, Issuer>;
+  readonly issuers: ReadonlyMap<string, TrustedIssuer>;
   readonly upstreams: ReadonlyMap<string, UpstreamEntry>;
   readonly origins: ReadonlySet<string>;
 }
@@ -45,11 +50,18 @@ export function loadBase(context: LoadContext, text: string | null): Loaded<Base
   }
   return {
     value: {
-      issuers: new Map(issuers.map((issuer) => [issuer.issuer, issuer])),
+      issuers: new Map(issuers.map((issuer) => [issuer.issuer, trusted(issuer)])),
       upstreams: new Map(Object.entries(upstreams)),
       origins: new Set(origins),
     },
   };
+}
+
+function trusted(issuer: Issuer): TrustedIssuer {
+  const { tenant } = issuer;
+  if ("fixed" in tenant) return { ...issuer, tenants: null };
+  const named = "map" in tenant ? Object.entries(tenant.map) : tenant.allow.map((id) => [id, id]);
+  return { ...issuer, tenants: new Map(named as [string, string][]) };
 }
 
 /** Null when there is no such tenant, which is no defect of the config. */

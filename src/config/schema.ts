@@ -1,6 +1,8 @@
 // The config document: one zod schema that the Worker, the linter and the editors' JSON Schema share.
 // Checks shape and cross-references; reads nothing and resolves no secret.
 import * as z from "zod";
+import { ALGORITHMS } from "../identity/jwk.ts";
+import { PublishedKeys } from "../identity/key-set.ts";
 import { REDACTABLE } from "../runs/normalise.ts";
 import { UPSTREAMS } from "../upstreams/index.ts";
 
@@ -25,6 +27,9 @@ const SecretName = z
   .refine((name) => !OWN_NAMES.includes(name), {
     error: "this name is the gateway's own and must not be sent to an upstream",
   });
+
+/** Cloudflare Access puts its token in a header of its own, which only the console's routes take. */
+export const TOKEN_HEADERS = ["authorization", "cf-access-jwt-assertion"] as const;
 
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
@@ -55,52 +60,52 @@ const Origin = z.string().refine(isExactOrigin, {
   error: "must be an exact origin such as https://app.example.com: no path, no wildcard",
 });
 
-const Jwk = z
-  .discriminatedUnion("kty", [
-    z.looseObject({ kty: z.literal("RSA"), n: z.string(), e: z.string() }),
-    z.looseObject({ kty: z.literal("EC"), crv: z.string(), x: z.string(), y: z.string() }),
-    z.looseObject({ kty: z.literal("OKP"), crv: z.string(), x: z.string() }),
-  ])
-  .refine((jwk) => !("d" in jwk), { error: "this is a private key: give its public half only" });
-
-/** Which of two keys was meant could not be told. */
-function haveKidsOfTheirOwn(keys: readonly z.infer<typeof Jwk>[]): boolean {
-  const kids = keys.flatMap(({ kid }) => (kid === undefined ? [] : [kid]));
-  return new Set(kids).size === kids.length;
-}
-const Jwks = z
-  .array(Jwk)
-  .min(1)
-  .max(64)
-  .refine(haveKidsOfTheirOwn, { error: "two keys share a kid" });
+const ClaimName = z.string().min(1).max(128);
+/** A claim by its name, or by the names that lead to it: `["realm_access", "roles"]`. */
+const ClaimPath = z.union([ClaimName, z.array(ClaimName).min(1).max(4)], {
+  error: "give a claim's name, or the list of names that lead to it",
+});
+export type ClaimPath = z.infer<typeof ClaimPath>;
 
 const IssuerTenant = z.union(
   [
-    z.strictObject({
-      claim: z.string().min(1).max(128),
-      allow: z.array(TenantId).min(1),
-    }),
+    z.strictObject({ claim: ClaimPath, allow: z.array(TenantId).min(1) }),
+    // For providers whose own ids of organisations are no tenant ids.
+    z.strictObject({ claim: ClaimPath, map: z.record(z.string().min(1).max(255), TenantId) }),
     z.strictObject({ fixed: TenantId }),
   ],
-  { error: "give either a claim and the tenants to allow, or a fixed tenant" },
+  {
+    error: "give a claim and the tenants to allow, a claim and a map to tenants, or a fixed tenant",
+  },
 );
 
 export const Issuer = z
   .strictObject({
     issuer: z.string().min(1).max(512),
     jwks_uri: Address.optional(),
-    jwks: z.strictObject({ keys: Jwks }).optional(),
+    jwks: z.strictObject({ keys: PublishedKeys }).optional(),
     audiences: z.array(z.string().min(1).max(512)).min(1),
-    algorithms: z
-      .array(z.enum(["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"]))
-      .min(1)
-      .default(["RS256"]),
+    /** Where the audience stands: some providers' access tokens have no `aud`. */
+    audience_claim: ClaimPath.default("aud"),
+    algorithms: z.array(z.enum(ALGORITHMS)).min(1).default(["RS256"]),
+    /** A token without `typ` counts as `JWT`. */
     types: z.array(z.string().min(1).max(64)).min(1).default(["at+jwt", "JWT"]),
+    /** Claims that must be there with exactly this value, such as `{"token_use": "access"}`. */
+    claims: z.record(ClaimName, z.string().max(512)).default({}),
     tenant: IssuerTenant,
-    scopes_claim: z.string().min(1).max(128).default("scope"),
+    scopes_claim: ClaimPath.default("scope"),
+    /** Scopes that every token of this issuer has, for providers whose tokens carry none. */
+    granted_scopes: z.array(z.string().min(1).max(128)).max(16).default([]),
+    max_lifetime_hours: z.int().min(1).max(744).default(24),
+    /** How long keys outlive an endpoint that gives no new ones; 0: not at all. */
+    max_stale_minutes: z.int().min(0).max(1_440).default(60),
+    allow_missing_kid: z.boolean().default(false),
+    accept_id_tokens: z.boolean().default(false),
+    token_header: z.enum(TOKEN_HEADERS).default("authorization"),
   })
   .refine((issuer) => (issuer.jwks_uri === undefined) !== (issuer.jwks === undefined), {
-    error: "give exactly one of jwks_uri and jwks",
+    error:
+      "give exactly one of jwks_uri and jwks ('npm run gateway -- lint --online' finds jwks_uri)",
   });
 export type Issuer = z.infer<typeof Issuer>;
 
@@ -154,6 +159,8 @@ const TenantShape = z.strictObject({
   rate: z.enum(["standard", "strict"]).optional(),
   on_terminal: z.enum(["run", "error"]).default("run"),
   redact: z.array(z.enum(REDACTABLE)).default([]),
+  /** Tokens that are refused before their time, by `jti`. */
+  revoked_tokens: z.array(z.string().min(1).max(255)).max(1_000).default([]),
   audit: Audit.prefault({}),
 });
 

@@ -70,7 +70,13 @@ export function createConfigStore(source: ConfigSource): ConfigStore {
     return unwrap(loaded);
   }
 
-  const base = (): Promise<Base> => read(bases, BASE_KEY, (text) => loadBase(source, text));
+  let last: { readonly text: string | null; readonly loaded: Loaded<Base> } | undefined;
+  /** The same text is the same object: what is kept by issuer, such as imported keys, stays good. */
+  function loadBaseOnce(text: string | null): Loaded<Base> {
+    if (last?.text !== text) last = { text, loaded: loadBase(source, text) };
+    return last.loaded;
+  }
+  const base = (): Promise<Base> => read(bases, BASE_KEY, loadBaseOnce);
 
   return {
     base,

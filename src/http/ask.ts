@@ -5,6 +5,7 @@ import * as z from "zod";
 import { MAX_PAGE } from "../audit/api.ts";
 import type { RequestFacts } from "../audit/journal.ts";
 import { Refusal } from "../failure.ts";
+import type { Credentials } from "../identity/authenticate.ts";
 import type { Target } from "../upstreams/upstream.ts";
 import { parseJson, readBytes } from "./body.ts";
 import { type Preferences, readPreferences } from "./preferences.ts";
@@ -15,11 +16,9 @@ const BODY_BYTES = 4_096;
 const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 const USER_AGENT_CHARACTERS = 256;
 
-export interface Ask {
-  readonly authorization: string | undefined;
+/** `defer` keeps work alive that must go on after the reply, or after the client has gone. */
+export interface Ask extends Credentials {
   readonly request: RequestFacts;
-  /** Keeps work alive that must go on after the reply, or after the client has gone. */
-  readonly defer: (work: Promise<unknown>) => void;
 }
 
 export interface RunAsk extends Ask {
@@ -45,9 +44,21 @@ type RunIds = z.infer<typeof RunParams>;
 export function readAsk(context: Context): Ask {
   return {
     authorization: context.req.header("authorization"),
+    assertion: undefined,
     request: readRequestFacts(context),
     defer: (work) => context.executionCtx.waitUntil(work),
   };
+}
+
+/**
+ * On the console's routes. The browser sends Access's cookie wherever a page asks it to, so what comes
+ * of it counts only when the page is the gateway's own (Fetch Metadata §2.3).
+ */
+export function readAuditAsk(context: Context): Ask {
+  const site = context.req.header("sec-fetch-site") ?? "none";
+  const ownPage = site === "same-origin" || site === "none";
+  const assertion = ownPage ? context.req.header("cf-access-jwt-assertion") : undefined;
+  return { ...readAsk(context), assertion };
 }
 
 export function readRunAsk(context: Context, { thread_id, run_id }: RunIds): RunAsk {

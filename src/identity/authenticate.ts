@@ -1,69 +1,70 @@
-// The Authorization header → the caller. Cheap checks first; no key is touched for an unknown issuer.
-import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+// The request's token → the caller. Cheap checks first; no key is touched for an unknown issuer.
+import type { TrustedIssuer } from "../config/load.ts";
 import type { Issuer } from "../config/schema.ts";
-import { type Caller, readClaims, SKEW_SECONDS } from "./claims.ts";
+import { Refusal } from "../failure.ts";
+import { type Caller, readClaims } from "./claims.ts";
 import type { Keys } from "./keys.ts";
-import { invalidToken, readBearer, readToken, type TokenParts } from "./token.ts";
+import { invalidToken, type Jws, readBearer, readJwt, readPayload } from "./token.ts";
+import { verifyJws } from "./verify.ts";
 
 export interface IdentityTools {
   readonly keys: Keys;
   readonly now: () => number;
 }
 
+/** What a request brings; tokens anywhere else are ignored (RFC 6750 §2.1). */
+export interface Credentials {
+  readonly authorization: string | undefined;
+  /** Cloudflare Access's own header, on the routes that take it. */
+  readonly assertion: string | undefined;
+  /** Keeps work alive after the reply. */
+  readonly defer: (work: Promise<unknown>) => void;
+}
+
+type Issuers = ReadonlyMap<string, TrustedIssuer>;
+
 /**
  * Throws `Refusal`: `missing_token`, `invalid_token` (any defect), `tenant_not_allowed`,
  * `identity_unavailable` (keys cannot be had, which says nothing of the token).
  */
 export async function authenticate(
-  tools: IdentityTools,
-  issuers: ReadonlyMap<string, Issuer>,
-  authorization: string | undefined,
+  { keys, now }: IdentityTools,
+  issuers: Issuers,
+  credentials: Credentials,
 ): Promise<Caller> {
-  const token = readToken(readBearer(authorization));
+  const [compact, header] = presented(credentials, issuers);
+  const token = readJwt(compact);
   const issuer = issuers.get(token.claimedIssuer);
-  if (issuer === undefined) throw invalidToken("iss is not a configured issuer");
+  if (issuer === undefined) throw invalidToken("claim iss: not a configured issuer");
+  if (issuer.token_header !== header) throw invalidToken(`not taken from the header ${header}`);
   assertHeader(token, issuer);
-  const now = new Date(tools.now());
-  const keys = await tools.keys(issuer, token.header.kid);
-  const payload = await verify(token.compact, keys, issuer, now);
-  return readClaims(payload, issuer, Math.floor(now.getTime() / 1_000));
+  const keySet = await keys(issuer, token.header.kid, credentials.defer);
+  const payload = await verifyJws(token, keySet, { allowMissingKid: issuer.allow_missing_kid });
+  return readClaims(readPayload(payload), issuer, Math.floor(now() / 1_000));
 }
 
-function assertHeader({ header }: TokenParts, issuer: Issuer): void {
-  const allowed = issuer.algorithms.some((algorithm) => algorithm === header.alg);
-  if (!allowed) throw invalidToken("alg is not on the issuer's list");
-  if (header.typ === undefined) return;
+function presented(
+  { authorization, assertion }: Credentials,
+  issuers: Issuers,
+): [token: string, header: Issuer["token_header"]] {
+  if (authorization !== undefined && authorization !== "") {
+    return [readBearer(authorization), "authorization"];
+  }
+  const header = "cf-access-jwt-assertion";
+  const configured = issuers.values().some(({ token_header }) => token_header === header);
+  if (assertion !== undefined && configured) return [assertion, header];
+  throw new Refusal("missing_token", { detail: "no token where one is taken from" });
+}
+
+function assertHeader({ header }: Jws, { algorithms, types, allow_missing_kid }: Issuer): void {
+  if (!algorithms.some((algorithm) => algorithm === header.alg)) {
+    throw invalidToken("header alg: not on the issuer's list");
+  }
+  if (header.kid === undefined && !allow_missing_kid) throw invalidToken("header kid: missing");
   // RFC 7515 §4.1.9: compared without case, and `application/` may be left out.
   const plain = (type: string): string => type.toLowerCase().replace(/^application\//, "");
-  const typ = plain(header.typ);
-  if (!issuer.types.some((type) => plain(type) === typ)) {
-    throw invalidToken("typ is not on the issuer's list");
-  }
-}
-
-async function verify(
-  compact: string,
-  keys: JWTVerifyGetKey,
-  issuer: Issuer,
-  currentDate: Date,
-): Promise<JWTPayload> {
-  try {
-    const { payload } = await jwtVerify(compact, keys, {
-      issuer: issuer.issuer,
-      audience: [...issuer.audiences],
-      algorithms: [...issuer.algorithms],
-      clockTolerance: SKEW_SECONDS,
-      requiredClaims: ["sub", "exp", "aud"],
-      currentDate,
-    });
-    return payload;
-  } catch (error) {
-    // jose's messages name the claim, never its value; its claim errors carry the payload, so only
-    // the code and the claim's name are kept.
-    if (error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired) {
-      throw invalidToken(`${error.code} ${error.claim}`);
-    }
-    if (error instanceof errors.JOSEError) throw invalidToken(error.code);
-    throw invalidToken("cannot be verified");
+  const typ = plain(header.typ ?? "JWT");
+  if (!types.some((type) => plain(type) === typ)) {
+    throw invalidToken("header typ: not on the issuer's list");
   }
 }

@@ -1,16 +1,18 @@
 // A verified payload → the caller. Every claim is checked before it is used; none is trusted by shape.
 import * as z from "zod";
-import { type Issuer, TENANT_ID } from "../config/schema.ts";
+import type { TrustedIssuer } from "../config/load.ts";
+import type { ClaimPath } from "../config/schema.ts";
 import { Refusal } from "../failure.ts";
 import type { Target } from "../upstreams/upstream.ts";
 import { invalidToken } from "./token.ts";
 
 /** Clocks differ: a token is taken this long after its end and before its beginning. */
-export const SKEW_SECONDS = 60;
-const MAX_LIFETIME_SECONDS = 24 * 60 * 60;
+const SKEW_SECONDS = 60;
 const MAX_AUDIENCES = 16;
 const MAX_SCOPES = 256;
 const MAX_GRANTS = 64;
+/** What OpenID Connect Core §2 and §3.3.2.11 put in ID tokens, which say who somebody is, not what may be done. */
+const ID_TOKEN_CLAIMS = ["nonce", "at_hash", "c_hash"];
 
 /** What a token grants by itself: one run, or every run of a thread (RFC 9396, `run_cancel`). */
 export interface Grant {
@@ -29,6 +31,8 @@ export interface Caller {
   readonly tokenId: string | null;
 }
 
+type Payload = Readonly<Record<string, unknown>>;
+
 /** C0, C1 and bidirectional controls have no place in a name that people will read in a log. */
 const CONTROLS = /[\p{Cc}\p{Bidi_Control}]/u;
 const Name = z
@@ -36,16 +40,21 @@ const Name = z
   .min(1)
   .max(255)
   .refine((name) => name.isWellFormed() && !CONTROLS.test(name));
-/** Finite by zod's own rule, so an `exp` of 1e400 is none. */
+/** Seconds since the epoch. Finite by zod's own rule, so an `exp` of 1e400 is none. */
 const Instant = z.number();
 
 const Claims = z.object({
   sub: Name,
-  aud: z.union([z.string(), z.array(z.string()).max(MAX_AUDIENCES)]),
   exp: Instant,
   iat: Instant.optional(),
   nbf: Instant.optional(),
 });
+
+/** One audience may stand for a list of one (RFC 7519 §4.1.3). */
+const Audiences = z.union([
+  z.string().transform((audience) => [audience]),
+  z.array(z.string()).max(MAX_AUDIENCES),
+]);
 
 const GrantDetail = z.object({
   type: z.literal("run_cancel"),
@@ -57,48 +66,96 @@ const GrantDetail = z.object({
  * Throws `invalid_token` for a claim that is missing or no good, `tenant_not_allowed` when the token
  * names a tenant that its issuer may not speak for.
  */
-export function readClaims(
-  payload: Readonly<Record<string, unknown>>,
-  issuer: Issuer,
-  nowSeconds: number,
-): Caller {
+export function readClaims(payload: Payload, issuer: TrustedIssuer, nowSeconds: number): Caller {
   const parsed = Claims.safeParse(payload);
-  if (!parsed.success) throw invalidToken(String(parsed.error.issues[0]?.path[0] ?? "claims"));
-  const { sub, exp, iat } = parsed.data;
-  // jose has compared exp, nbf and aud; these are the bounds that it leaves to its caller.
-  if (exp > nowSeconds + MAX_LIFETIME_SECONDS + SKEW_SECONDS)
-    throw invalidToken("exp too far away");
-  if (iat !== undefined && iat > nowSeconds + SKEW_SECONDS) throw invalidToken("iat in the future");
+  if (!parsed.success) {
+    throw badClaim(String(parsed.error.issues[0]?.path[0]), "missing or malformed");
+  }
+  if (payload["iss"] !== issuer.issuer) throw badClaim("iss", "not the issuer whose keys fit");
+  assertTimes(parsed.data, issuer, nowSeconds);
+  assertAudience(payload, issuer);
+  assertPurpose(payload, issuer);
   return {
     issuer: issuer.issuer,
-    subject: sub,
+    subject: parsed.data.sub,
     tenant: tenantOf(payload, issuer),
-    scopes: scopesOf(payload[issuer.scopes_claim]),
+    scopes: scopesOf(payload, issuer),
     grants: grantsOf(payload["authorization_details"]),
     clientId: nameOrNull(payload["client_id"] ?? payload["azp"]),
     tokenId: nameOrNull(payload["jti"]),
   };
 }
 
-/** The verified issuer chooses the tenant: a fixed one, or one of its own list. */
-function tenantOf(payload: Readonly<Record<string, unknown>>, { tenant }: Issuer): string {
-  if ("fixed" in tenant) return tenant.fixed;
-  const named = payload[tenant.claim];
-  if (typeof named !== "string" || !TENANT_ID.test(named)) {
-    throw new Refusal("tenant_not_allowed", { detail: `claim ${tenant.claim} names no tenant` });
+/** For the log: the claim by its name, never by its value. */
+function badClaim(path: ClaimPath, what: string): Refusal {
+  return invalidToken(`claim ${nameOf(path)}: ${what}`);
+}
+
+function nameOf(path: ClaimPath): string {
+  return typeof path === "string" ? path : path.join(".");
+}
+
+/** RFC 7519 §4.1.4–4.1.6, with bounds: a token for ever is a password. */
+function assertTimes(
+  { exp, nbf, iat }: z.infer<typeof Claims>,
+  { max_lifetime_hours }: TrustedIssuer,
+  now: number,
+): void {
+  if (exp <= now - SKEW_SECONDS) throw badClaim("exp", "past");
+  if (exp > now + max_lifetime_hours * 3_600 + SKEW_SECONDS) throw badClaim("exp", "too far away");
+  if (nbf !== undefined && nbf > now + SKEW_SECONDS) throw badClaim("nbf", "in the future");
+  if (iat !== undefined && iat > now + SKEW_SECONDS) throw badClaim("iat", "in the future");
+}
+
+function assertAudience(payload: Payload, { audiences, audience_claim }: TrustedIssuer): void {
+  const named = Audiences.safeParse(claimAt(payload, audience_claim));
+  if (!named.success) throw badClaim(audience_claim, "missing or malformed");
+  if (!named.data.some((audience) => audiences.includes(audience))) {
+    throw badClaim(audience_claim, "no audience of this gateway");
   }
-  if (!tenant.allow.includes(named)) {
+}
+
+/** RFC 8725 §3.12: a token that its issuer made for something else is none for this. */
+function assertPurpose(payload: Payload, { claims, accept_id_tokens }: TrustedIssuer): void {
+  for (const [name, value] of Object.entries(claims)) {
+    if (payload[name] !== value) throw badClaim(name, "not as the issuer's config requires");
+  }
+  const mark = ID_TOKEN_CLAIMS.find((name) => Object.hasOwn(payload, name));
+  if (mark !== undefined && !accept_id_tokens) throw badClaim(mark, "only ID tokens have it");
+}
+
+/** Own members only: a claim named `constructor` or `__proto__` leads nowhere. */
+function claimAt(payload: Payload, path: ClaimPath): unknown {
+  const names = typeof path === "string" ? [path] : path;
+  return names.reduce<unknown>((value, name) => {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name))
+      return undefined;
+    return (value as Payload)[name];
+  }, payload);
+}
+
+/** The verified issuer chooses the tenant: a fixed one, or one of its own list. */
+function tenantOf(payload: Payload, { tenant, tenants }: TrustedIssuer): string {
+  if ("fixed" in tenant) return tenant.fixed;
+  const named = claimAt(payload, tenant.claim);
+  if (typeof named !== "string") {
+    const detail = `claim ${nameOf(tenant.claim)}: names no tenant`;
+    throw new Refusal("tenant_not_allowed", { detail });
+  }
+  const allowed = tenants?.get(named);
+  if (allowed === undefined) {
     throw new Refusal("tenant_not_allowed", { detail: "not on the issuer's list" });
   }
-  return named;
+  return allowed;
 }
 
 /** A space-separated string (RFC 8693 §4.2), or the array that some providers send. */
-function scopesOf(value: unknown): ReadonlySet<string> {
+function scopesOf(payload: Payload, { scopes_claim, granted_scopes }: TrustedIssuer) {
+  const value = claimAt(payload, scopes_claim);
   const list: unknown[] =
     typeof value === "string" ? value.split(" ") : Array.isArray(value) ? value : [];
   const scopes = list.filter((scope) => typeof scope === "string").filter((scope) => scope !== "");
-  return new Set(scopes.slice(0, MAX_SCOPES));
+  return new Set([...granted_scopes, ...scopes.slice(0, MAX_SCOPES)]);
 }
 
 /** Details of other types, or malformed ones, grant nothing; they spoil nothing either. */

@@ -1,165 +1,253 @@
-// An issuer → its keys. Inline keys are taken as they are; remote ones are fetched and kept by age.
-// Data is shared between requests, promises are not: one that another request owns may never settle.
-import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
+// An issuer → its keys: when they are asked for, and how long they last when nobody answers. Data is
+// shared between requests, promises are not: one that another request owns may never settle.
 import QuickLRU from "quick-lru";
-import * as z from "zod";
-import { describeProblem, type Issuer } from "../config/schema.ts";
+import type { Issuer } from "../config/schema.ts";
 import { Refusal } from "../failure.ts";
-import { parseJson, readBytes } from "../http/body.ts";
 import type { Log } from "../logger.ts";
+import { fetchKeyDocument } from "./key-endpoint.ts";
+import { importKeys, type KeySet, readKeyDocument } from "./key-set.ts";
+import type { KeyShelf } from "./key-shelf.ts";
+import { createUnknownKids, type UnknownKids } from "./unknown-kids.ts";
 
+/** A key that its provider withdraws is refused after this long at the latest. */
 const FRESH_MS = 5 * 60_000;
-/** How long good keys outlive an endpoint that does not give new ones. */
-const STALE_MS = 60 * 60_000;
-/** Between two attempts, successful or not: an unknown `kid` or an outage must not hammer the provider. */
-const COOLDOWN_MS = 10_000;
-const FETCH_TIMEOUT_MS = 2_000;
-/** How often a request looks whether another one's fetch has come back. */
+/** So long before their end, keys are renewed beside the request rather than before it. */
+const AHEAD_MS = 60_000;
+/** An outage this recent is taken for the same one: nobody waits for the next attempt. */
+const OUTAGE_MS = 60_000;
+const BACKOFF_MS = { first: 1_000, most: 30_000 };
+/** Longer than any attempt takes: who has not come back by then never will. */
+const WAIT_MS = 2_500;
+/** How often a request looks whether another one's attempt has come back. */
 const WAIT_STEP_MS = 20;
-const NEVER = Number.NEGATIVE_INFINITY;
-const DOCUMENT_BYTES = 64 * 1024;
+/** One wait for whoever is asking now, one for who came first after it was given up. */
+const WAITS = 2;
+const CLOCK_SKEW_MS = 60_000;
 const ISSUERS_KEPT = 256;
+const NEVER = Number.NEGATIVE_INFINITY;
 
-const PublishedKey = z.looseObject({
-  kty: z.string(),
-  kid: z.string().optional(),
-  use: z.string().optional(),
-});
-type PublishedKey = z.infer<typeof PublishedKey>;
-
-const KeySet = z.object({
-  keys: z
-    .array(PublishedKey)
-    .min(1)
-    .max(64)
-    .refine((keys) => keys.every((key) => key.kty !== "oct" && !("d" in key)), {
-      error: "one of them must not be public",
-    })
-    .refine(haveNamesOfTheirOwn, { error: "two of them share a kid" }),
-});
-
-/** Which of two keys was meant cannot be told; one that encrypts is never meant. */
-function haveNamesOfTheirOwn(keys: readonly PublishedKey[]): boolean {
-  const kids = keys.flatMap(({ kid, use }) => (kid === undefined || use === "enc" ? [] : [kid]));
-  return new Set(kids).size === kids.length;
-}
-
-/** Throws `identity_unavailable` when no usable keys can be had. */
-export type Keys = (issuer: Issuer, kid: string | undefined) => Promise<JWTVerifyGetKey>;
+/** Throws `identity_unavailable` when no usable keys can be had. `defer` outlives the request. */
+export type Keys = (
+  issuer: Issuer,
+  kid: string | undefined,
+  defer: (work: Promise<unknown>) => void,
+) => Promise<KeySet>;
 
 export interface KeySource {
   readonly fetch: typeof fetch;
   readonly now: () => number;
   readonly sleep: (ms: number) => Promise<void>;
+  /** At least 0, less than 1. */
+  readonly random: () => number;
+  readonly shelf: KeyShelf;
   readonly log: Log;
 }
 
+/** What is known of one issuer's keys. Replaced whole on success, never added to. */
 interface Kept {
-  keys: JWTVerifyGetKey | null;
-  kids: ReadonlySet<string>;
+  keys: KeySet | null;
+  /** When the provider gave them. */
   fetchedAt: number;
   attemptedAt: number;
+  /** How many attempts have begun, which of them the provider answered last, how many failed since. */
+  begun: number;
+  answered: number;
+  failures: number;
   /** An attempt is under way, in whichever request began it. */
-  fetching: boolean;
-  /** The last attempt brought no keys. */
-  failing: boolean;
+  asking: boolean;
+  retryAt: number;
+  readonly unknown: UnknownKids;
 }
 
 export function createKeys(source: KeySource): Keys {
-  const inline = new WeakMap<Issuer, JWTVerifyGetKey>();
+  const inline = new WeakMap<Issuer, KeySet>();
   const remote = new QuickLRU<string, Kept>({ maxSize: ISSUERS_KEPT });
 
-  function inlineKeys(issuer: Issuer, jwks: NonNullable<Issuer["jwks"]>): JWTVerifyGetKey {
+  async function inlineKeys(issuer: Issuer, { keys }: NonNullable<Issuer["jwks"]>) {
     const known = inline.get(issuer);
     if (known !== undefined) return known;
-    const keys = createLocalJWKSet(jwks as JSONWebKeySet);
-    inline.set(issuer, keys);
-    return keys;
+    const imported = await importKeys(keys, issuer.algorithms).catch(() => {
+      throw new Refusal("config_invalid", { detail: `${issuer.issuer}: a key of jwks is no key` });
+    });
+    inline.set(issuer, imported);
+    return imported;
   }
 
-  async function refresh(kept: Kept, issuer: Issuer, address: string): Promise<void> {
-    kept.attemptedAt = source.now();
-    kept.fetching = true;
-    try {
-      const document = await fetchKeySet(source.fetch, address);
-      kept.keys = createLocalJWKSet(document as JSONWebKeySet);
-      kept.kids = new Set(document.keys.flatMap(({ kid }) => (kid === undefined ? [] : [kid])));
-      kept.fetchedAt = source.now();
-      kept.failing = false;
-    } catch (error) {
-      kept.failing = true;
-      source.log("warn", "identity_keys_unavailable", {
-        issuer: issuer.issuer,
-        detail: error instanceof Error ? error.message : "unknown",
-      });
-    } finally {
-      kept.fetching = false;
-    }
-  }
-
-  /** Until the request that is fetching has brought its keys, or is taken for dead. */
-  async function othersFetch(kept: Kept): Promise<void> {
-    const begun = kept.attemptedAt;
-    for (let waited = 0; kept.fetching && waited <= FETCH_TIMEOUT_MS; waited += WAIT_STEP_MS) {
-      await source.sleep(WAIT_STEP_MS);
-    }
-    if (kept.fetching && kept.attemptedAt === begun) kept.attemptedAt = NEVER;
-  }
-
-  return async (issuer, kid) => {
-    if (issuer.jwks !== undefined) return inlineKeys(issuer, issuer.jwks);
-    const address = issuer.jwks_uri ?? "";
-    const id = `${issuer.issuer}\n${address}`;
-    const kept = remote.get(id) ?? noKeys();
+  return async (issuer, kid, defer) => {
+    const { jwks, jwks_uri } = issuer;
+    if (jwks !== undefined) return await inlineKeys(issuer, jwks);
+    // Of the config alone: nothing in a token chooses where keys are kept or looked for.
+    const place = JSON.stringify([issuer.issuer, jwks_uri]);
+    const id = JSON.stringify([place, issuer.algorithms]);
+    const kept = remote.get(id) ?? nothing();
     remote.set(id, kept);
+    const ask = (): Promise<void> => renew(source, kept, issuer, place, kid, defer);
 
-    if (!hasKey(kept, kid) && kept.fetching) await othersFetch(kept);
-    const due = !hasKey(kept, kid) || source.now() - kept.fetchedAt > FRESH_MS;
-    const rested = source.now() - kept.attemptedAt >= COOLDOWN_MS;
-    if (due && rested) await refresh(kept, issuer, address);
+    const { now } = source;
+    const begunBefore = kept.begun;
+    const answered = (): boolean => kept.answered > begunBefore;
+    const due = (): boolean =>
+      !isFresh(kept, now()) || (!isKnown(kept, kid) && !kept.unknown.has(kid) && !answered());
 
-    const { keys } = kept;
-    const old = source.now() - kept.fetchedAt > STALE_MS;
-    // A key that is unknown here may be one that the endpoint would have told us about.
-    const untold = kept.failing && !hasKey(kept, kid);
-    if (keys === null || old || untold) {
-      throw new Refusal("identity_unavailable", { detail: issuer.issuer, retryAfterSeconds: 10 });
+    if (!due()) {
+      if (isAgeing(kept, now()) && mayAsk(kept, now())) defer(ask());
+    } else if (isOutage(kept, now()) && isUsable(kept, issuer, now()) && isKnown(kept, kid)) {
+      if (mayAsk(kept, now())) defer(ask());
+    } else {
+      for (let waits = 0; waits < WAITS && due() && kept.asking; waits += 1) {
+        await othersAttempt(source, kept);
+      }
+      const mayPay = (): boolean => !isFresh(kept, now()) || kept.unknown.mayAsk(now());
+      if (due() && mayAsk(kept, now()) && mayPay()) {
+        const attempt = ask();
+        // A client that leaves must not take the keys of the others with it.
+        defer(attempt);
+        await attempt;
+      }
     }
-    return keys;
+    // A key that is unknown here may be one that the provider would have told us about.
+    const untold = kept.failures > 0 && !isKnown(kept, kid);
+    if (kept.keys === null || untold || !isUsable(kept, issuer, now())) {
+      const retryAfterSeconds = Math.max(1, Math.ceil((kept.retryAt - now()) / 1_000));
+      throw new Refusal("identity_unavailable", { detail: issuer.issuer, retryAfterSeconds });
+    }
+    return kept.keys;
   };
 }
 
-function noKeys(): Kept {
+function nothing(): Kept {
   return {
     keys: null,
-    kids: new Set(),
     fetchedAt: NEVER,
     attemptedAt: NEVER,
-    fetching: false,
-    failing: false,
+    begun: 0,
+    answered: 0,
+    failures: 0,
+    asking: false,
+    retryAt: NEVER,
+    unknown: createUnknownKids(),
   };
 }
 
-function hasKey({ keys, kids }: Kept, kid: string | undefined): boolean {
-  return keys !== null && (kid === undefined || kids.has(kid));
+function isKnown({ keys }: Pick<Kept, "keys">, kid: string | undefined): boolean {
+  return keys !== null && (kid === undefined || keys.byKid.has(kid));
 }
 
-async function fetchKeySet(
-  fetcher: typeof fetch,
-  address: string,
-): Promise<z.infer<typeof KeySet>> {
-  const response = await fetcher(address, {
-    headers: { accept: "application/json" },
-    redirect: "manual",
-    signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
-  });
-  if (response.status !== 200) {
-    await response.body?.cancel();
-    throw new Error(`the key endpoint answered ${response.status}`);
+function isFresh({ fetchedAt }: Kept, now: number): boolean {
+  return now - fetchedAt <= FRESH_MS;
+}
+
+function isAgeing({ fetchedAt }: Pick<Kept, "fetchedAt">, now: number): boolean {
+  return now - fetchedAt > FRESH_MS - AHEAD_MS;
+}
+
+/** Old keys outlive a provider that does not give new ones, within the issuer's own bound. */
+function isUsable({ fetchedAt }: Kept, { max_stale_minutes }: Issuer, now: number): boolean {
+  return now - fetchedAt <= Math.max(FRESH_MS, max_stale_minutes * 60_000);
+}
+
+function isOutage({ failures, attemptedAt }: Kept, now: number): boolean {
+  return failures > 0 && now - attemptedAt <= OUTAGE_MS;
+}
+
+function mayAsk({ asking, retryAt }: Kept, now: number): boolean {
+  return !asking && now >= retryAt;
+}
+
+/** Until the attempt under way has come back, or is taken for dead. */
+async function othersAttempt({ sleep }: KeySource, kept: Kept): Promise<void> {
+  const attempt = kept.begun;
+  const pending = (): boolean => kept.asking && kept.begun === attempt;
+  for (let waited = 0; pending() && waited < WAIT_MS; waited += WAIT_STEP_MS) {
+    await sleep(WAIT_STEP_MS);
   }
-  const bytes = await readBytes(response.body, DOCUMENT_BYTES);
-  if (bytes === null) throw new Error("the key document is over 64 KiB");
-  const parsed = KeySet.safeParse(parseJson(bytes));
-  if (!parsed.success) throw new Error(describeProblem(parsed.error));
-  return parsed.data;
+  if (pending()) kept.asking = false;
+}
+
+/** One attempt at newer keys: the shelf's, or else the provider's. Never throws. */
+async function renew(
+  source: KeySource,
+  kept: Kept,
+  issuer: Issuer,
+  place: string,
+  kid: string | undefined,
+  defer: (work: Promise<unknown>) => void,
+): Promise<void> {
+  kept.begun += 1;
+  const attempt = kept.begun;
+  kept.attemptedAt = source.now();
+  kept.asking = true;
+  let shelved: Found | null = null;
+  try {
+    shelved = await readShelf(source, kept, issuer, place);
+    if (shelved !== null && !isAgeing(shelved, source.now()) && isKnown(shelved, kid)) {
+      replace(kept, shelved);
+      return;
+    }
+    const bytes = await fetchKeyDocument(source.fetch, issuer.jwks_uri ?? "");
+    const keys = await readKeyDocument(bytes, issuer.algorithms);
+    const fetchedAt = source.now();
+    replace(kept, { keys, fetchedAt });
+    kept.answered = Math.max(kept.answered, attempt);
+    if (kid !== undefined && !keys.byKid.has(kid)) kept.unknown.add(kid);
+    const document = new TextDecoder().decode(bytes);
+    const keepSeconds = Math.max(FRESH_MS / 1_000, issuer.max_stale_minutes * 60);
+    defer(source.shelf.write(place, { fetchedAt, document }, keepSeconds));
+  } catch (error) {
+    if (shelved !== null && shelved.fetchedAt > kept.fetchedAt) {
+      kept.keys = shelved.keys;
+      kept.fetchedAt = shelved.fetchedAt;
+    }
+    backOff(source, kept);
+    source.log("warn", "identity_keys_unavailable", {
+      issuer: issuer.issuer,
+      failures: kept.failures,
+      detail: error instanceof Error ? error.message : "unknown",
+    });
+  } finally {
+    if (kept.begun === attempt) kept.asking = false;
+  }
+}
+
+interface Found {
+  readonly keys: KeySet;
+  readonly fetchedAt: number;
+}
+
+/** What another isolate had from the provider, when it is newer than what this one has. */
+async function readShelf(
+  { shelf, now }: KeySource,
+  kept: Kept,
+  issuer: Issuer,
+  place: string,
+): Promise<Found | null> {
+  const shelved = await shelf.read(place);
+  if (shelved === null || shelved.fetchedAt <= kept.fetchedAt) return null;
+  if (shelved.fetchedAt > now() + CLOCK_SKEW_MS) return null;
+  try {
+    const bytes = new TextEncoder().encode(shelved.document);
+    const keys = await readKeyDocument(bytes, issuer.algorithms);
+    return { keys, fetchedAt: shelved.fetchedAt };
+  } catch {
+    return null;
+  }
+}
+
+/** The whole set: a key that is no longer published is a key no longer. */
+function replace(kept: Kept, { keys, fetchedAt }: Found): void {
+  // An attempt that was given up must not undo a later one.
+  if (fetchedAt < kept.fetchedAt) return;
+  kept.keys = keys;
+  kept.fetchedAt = fetchedAt;
+  kept.failures = 0;
+  kept.retryAt = NEVER;
+  kept.unknown.clear();
+}
+
+/** Doubling, with jitter: isolates that lost the provider together do not come back together. */
+function backOff({ now, random }: KeySource, kept: Kept): void {
+  const { first, most } = BACKOFF_MS;
+  const longest = Math.min(most, first * 2 ** kept.failures);
+  kept.failures += 1;
+  kept.retryAt = now() + longest * (0.5 + random() / 2);
 }

@@ -1,15 +1,20 @@
-// The Authorization header → the parts of one JWT, before any key is looked up. No crypto, no I/O.
+// The request's token → its parts, before any key is looked up. No crypto, no I/O, bounded work.
 
 import { Refusal } from "../failure.ts";
 import { parseJson } from "../http/body.ts";
 
 /** Longer tokens are refused unread: the work on one is bounded by this (RFC 8725bis §3). */
 const MAX_TOKEN_BYTES = 8 * 1024;
+/** A JOSE header names a key and a type; one that needs more is an attack on its reader. */
+const MAX_HEADER_BYTES = 1_024;
+const MAX_HEADER_MEMBERS = 32;
+const MAX_KID_BYTES = 256;
 /** Deeper than any provider's claims, and no danger to what walks through them later. */
 const MAX_DEPTH = 16;
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
 
-export interface TokenParts {
+/** A compact JWS (RFC 7515 §7.1) of the one shape that this gateway reads. Nothing in it is verified. */
+export interface Jws {
   /** The token as it came, for verification only: never a key, never logged. */
   readonly compact: string;
   readonly header: {
@@ -17,6 +22,10 @@ export interface TokenParts {
     readonly kid: string | undefined;
     readonly typ: string | undefined;
   };
+  readonly payload: Uint8Array;
+}
+
+export interface Jwt extends Jws {
   /** The issuer the token claims. Not verified: it only selects whose keys to try. */
   readonly claimedIssuer: string;
 }
@@ -25,11 +34,8 @@ export function invalidToken(detail: string): Refusal {
   return new Refusal("invalid_token", { detail });
 }
 
-/** The one bearer token of the request. Tokens anywhere else are ignored (RFC 6750 §2.1). */
-export function readBearer(authorization: string | undefined): string {
-  if (authorization === undefined || authorization === "") {
-    throw new Refusal("missing_token", { detail: "no Authorization header" });
-  }
+/** The one bearer token of an Authorization header. Throws `invalid_request`, `invalid_token`. */
+export function readBearer(authorization: string): string {
   // The runtime joins repeated headers with a comma, which no token has.
   if (authorization.includes(",")) {
     throw new Refusal("invalid_request", {
@@ -41,12 +47,20 @@ export function readBearer(authorization: string | undefined): string {
   if (scheme?.toLowerCase() !== "bearer" || token === undefined) {
     throw invalidToken("not a bearer token");
   }
-  if (token.length > MAX_TOKEN_BYTES) throw invalidToken("longer than 8 KiB");
   return token;
 }
 
-/** Checks the shape of a compact JWS and reads its header and `iss`. Throws `invalid_token`. */
-export function readToken(compact: string): TokenParts {
+/** Checks the shape of a JWT and reads its header and `iss`. Throws `invalid_token`. */
+export function readJwt(compact: string): Jwt {
+  const jws = readJws(compact);
+  const { iss } = readObject(jws.payload, "payload");
+  if (typeof iss !== "string") throw invalidToken("claim iss: not a string");
+  return { ...jws, claimedIssuer: iss };
+}
+
+/** Checks the shape of a compact JWS and reads its header, whatever it carries. Throws `invalid_token`. */
+export function readJws(compact: string): Jws {
+  if (compact.length > MAX_TOKEN_BYTES) throw invalidToken("longer than 8 KiB");
   const parts = compact.split(".", 4);
   const [header, payload, signature] = parts;
   if (
@@ -57,29 +71,46 @@ export function readToken(compact: string): TokenParts {
   ) {
     throw invalidToken("not three parts");
   }
-  if (decode(signature) === undefined) throw invalidToken("the signature is not base64url");
-  const members = readObject(header, "header");
-  for (const name of ["crit", "b64", "cty", "zip", "enc"]) {
-    if (Object.hasOwn(members, name)) throw invalidToken(`header member ${name}`);
-  }
-  const { alg, kid, typ } = members;
-  if (typeof alg !== "string") throw invalidToken("alg");
-  if (kid !== undefined && (typeof kid !== "string" || kid.length > 256)) throw invalidToken("kid");
-  if (typ !== undefined && typeof typ !== "string") throw invalidToken("typ");
-  const { iss } = readObject(payload, "payload");
-  if (typeof iss !== "string") throw invalidToken("iss");
-  return { compact, header: { alg, kid, typ }, claimedIssuer: iss };
+  decode(signature, "signature");
+  return { compact, header: readHeader(header), payload: decode(payload, "payload") };
 }
 
-function readObject(part: string, name: string): Record<string, unknown> {
-  const bytes = decode(part);
-  if (bytes === undefined) throw invalidToken(`the ${name} is not base64url`);
+function readHeader(part: string): Jws["header"] {
+  const bytes = decode(part, "header");
+  if (bytes.byteLength > MAX_HEADER_BYTES) throw invalidToken("the header is over 1 KiB");
+  const members = readObject(bytes, "header");
+  if (Object.keys(members).length > MAX_HEADER_MEMBERS) {
+    throw invalidToken("the header has over 32 members");
+  }
+  for (const name of ["crit", "b64", "cty", "zip", "enc"]) {
+    if (Object.hasOwn(members, name)) throw invalidToken(`header ${name}: not taken`);
+  }
+  const { alg, kid, typ } = members;
+  if (typeof alg !== "string") throw invalidToken("header alg: not a string");
+  if (kid !== undefined && !isKid(kid)) {
+    throw invalidToken("header kid: not a string of 1-256 bytes");
+  }
+  if (typ !== undefined && typeof typ !== "string") throw invalidToken("header typ: not a string");
+  return { alg, kid, typ };
+}
+
+function isKid(kid: unknown): kid is string {
+  if (typeof kid !== "string" || kid === "") return false;
+  return Buffer.byteLength(kid) <= MAX_KID_BYTES;
+}
+
+/** The claims of a payload that has been verified. Throws `invalid_token`. */
+export function readPayload(payload: Uint8Array): Readonly<Record<string, unknown>> {
+  return readObject(payload, "payload");
+}
+
+function readObject(bytes: Uint8Array, name: string): Record<string, unknown> {
   const value = parseJson(bytes);
   if (value === undefined) throw invalidToken(`the ${name} is not JSON`);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw invalidToken(`the ${name} is not an object`);
   }
-  if (membersWritten(bytes.toString("utf8")) !== membersOf(value, 0)) {
+  if (membersWritten(new TextDecoder().decode(bytes)) !== membersOf(value, 0)) {
     throw invalidToken(`the ${name} has a member twice`);
   }
   return value as Record<string, unknown>;
@@ -100,8 +131,8 @@ function membersOf(value: unknown, depth: number): number {
 }
 
 /** Canonical base64url only: one token has one spelling (RFC 7515 §2, RFC 4648 §3.5). */
-function decode(part: string): Buffer | undefined {
-  if (!BASE64URL.test(part)) return undefined;
-  const bytes = Buffer.from(part, "base64url");
-  return bytes.toString("base64url") === part ? bytes : undefined;
+function decode(part: string, name: string): Buffer {
+  const bytes = BASE64URL.test(part) ? Buffer.from(part, "base64url") : undefined;
+  if (bytes?.toString("base64url") !== part) throw invalidToken(`the ${name} is not base64url`);
+  return bytes;
 }

@@ -66,7 +66,8 @@ function problemIn(document: unknown): string | null {
 const ISSUER = ["issuers", 0] as const;
 const UPSTREAM = ["upstreams", "openai"] as const;
 const ACME = ["tenants", "acme"] as const;
-const JWK = { kty: "EC", crv: "P-256", x: "eA", y: "eA" };
+const COORDINATE = "A".repeat(43);
+const JWK = { kty: "EC", crv: "P-256", x: COORDINATE, y: COORDINATE };
 
 describe("the config document", () => {
   it("of the design passes", () => {
@@ -219,7 +220,7 @@ const DEFECTS: readonly [string, Path, unknown, string][] = [
     "a tenant claim that allows all",
     [...ISSUER, "tenant"],
     { claim: "org_id" },
-    "issuers.0.tenant: give either a claim and the tenants to allow, or a fixed tenant",
+    "issuers.0.tenant: give a claim and the tenants to allow, a claim and a map to tenants, or a fixed tenant",
   ],
   [
     "a tenant claim that allows any",
@@ -231,7 +232,7 @@ const DEFECTS: readonly [string, Path, unknown, string][] = [
     "a tenant both fixed and claimed",
     [...ISSUER, "tenant"],
     { fixed: "acme", claim: "org_id", allow: ["acme"] },
-    "issuers.0.tenant: give either a claim and the tenants to allow, or a fixed tenant",
+    "issuers.0.tenant: give a claim and the tenants to allow, a claim and a map to tenants, or a fixed tenant",
   ],
   [
     "keys over http",
@@ -279,13 +280,13 @@ const DEFECTS: readonly [string, Path, unknown, string][] = [
     "a private key",
     [...ISSUER],
     { ...SAMPLE.issuers[0], jwks_uri: undefined, jwks: { keys: [{ ...JWK, d: "eA" }] } },
-    "issuers.0.jwks.keys.0: this is a private key: give its public half only",
+    "issuers.0.jwks.keys.0: a private key: give its public half only",
   ],
   [
     "a secret key",
     [...ISSUER],
     { ...SAMPLE.issuers[0], jwks_uri: undefined, jwks: { keys: [{ kty: "oct", k: "eA" }] } },
-    "issuers.0.jwks.keys.0.kty: Invalid discriminator value. Expected 'RSA' | 'EC' | 'OKP'",
+    "issuers.0.jwks.keys.0: a secret key: only public keys are wanted",
   ],
   [
     "an unknown kind",
@@ -357,7 +358,37 @@ const DEFECTS: readonly [string, Path, unknown, string][] = [
     "half a key",
     [...ISSUER],
     { ...SAMPLE.issuers[0], jwks_uri: undefined, jwks: { keys: [{ kty: "RSA", e: "AQAB" }] } },
-    "issuers.0.jwks.keys.0.n: Invalid input: expected string, received undefined",
+    "issuers.0.jwks.keys.0: an RSA key without n or e",
+  ],
+  [
+    "half a point",
+    [...ISSUER],
+    { ...SAMPLE.issuers[0], jwks_uri: undefined, jwks: { keys: [{ ...JWK, y: "eA" }] } },
+    "issuers.0.jwks.keys.0: a key on P-256 without whole coordinates",
+  ],
+  [
+    "a key that only encrypts",
+    [...ISSUER],
+    { ...SAMPLE.issuers[0], jwks_uri: undefined, jwks: { keys: [{ ...JWK, use: "enc" }] } },
+    "issuers.0.jwks.keys: holds no key that can verify a token",
+  ],
+  [
+    "a tenant map to no tenant id",
+    [...ISSUER, "tenant"],
+    { claim: ["org", "id"], map: { org_1: "Acme" } },
+    "issuers.0.tenant.map.org_1: a tenant id is 1-63 of a-z",
+  ],
+  [
+    "a token for ever",
+    [...ISSUER, "max_lifetime_hours"],
+    100_000,
+    "issuers.0.max_lifetime_hours: Too big: expected number to be <=744",
+  ],
+  [
+    "a token header of one's own",
+    [...ISSUER, "token_header"],
+    "x-token",
+    'issuers.0.token_header: Invalid option: expected one of "authorization"|"cf-access-jwt-assertion"',
   ],
   [
     "two keys of one name",
@@ -365,7 +396,7 @@ const DEFECTS: readonly [string, Path, unknown, string][] = [
     {
       ...SAMPLE.issuers[0],
       jwks_uri: undefined,
-      jwks: { keys: [1, 2].map(() => ({ kty: "OKP", crv: "Ed25519", x: "eA", kid: "a" })) },
+      jwks: { keys: [1, 2].map(() => ({ ...JWK, kid: "a" })) },
     },
     "issuers.0.jwks.keys: two keys share a kid",
   ],

@@ -1,91 +1,30 @@
-// An identity provider's keys over HTTP: how often they are fetched, and what happens when they change
-// or cannot be had. By the front door; the clock is the test's own.
+// An identity provider's keys: how often they are asked for, and what happens when they change or cannot
+// be had. By the front door; the clock is the test's own. Over real HTTP: `key-endpoint.test.ts`.
 import { describe, expect, it } from "vitest";
 import { createKey, type SigningKey } from "../../dev/issuer.ts";
-import { AUDIENCE, createHarness, type Json } from "../support/harness.ts";
+import { AUDIENCE, createHarness, type Json, pathOf } from "../support/harness.ts";
+import {
+  createProvider,
+  type KeyAnswer,
+  MINUTE,
+  publishing,
+  SECOND,
+  strangers,
+} from "../support/provider.ts";
 import { refused } from "../support/reply.ts";
 import { compactToken } from "../support/tokens.ts";
 
-const ISSUER = "https://id.keys.test/";
-const JWKS_URI = "https://id.keys.test/jwks.json";
-const START_MS = 1_790_000_000_000;
-const SECOND = 1_000;
-const MINUTE = 60_000;
-
 const FIRST = await createKey("ES256");
-const SECOND_KEY = await createKey("ES256");
+const NEXT = await createKey("ES256");
 
-type Answer = () => Response | Promise<Response>;
-const publishing =
-  (...keys: SigningKey[]): Answer =>
-  () =>
-    Response.json({ keys: keys.map(({ publicJwk, kid }) => ({ ...publicJwk, kid })) });
-const down: Answer = () => Promise.reject(new TypeError("Network connection lost."));
-
-async function createProvider() {
-  const state = { fetches: 0, nowMs: START_MS, answer: publishing(FIRST) };
-  const asked: RequestInit[] = [];
-  const gateway = await createHarness({
-    world: { now: () => state.nowMs },
-    config: (config) => ({
-      ...config,
-      issuers: [
-        {
-          issuer: ISSUER,
-          jwks_uri: JWKS_URI,
-          audiences: [AUDIENCE],
-          algorithms: ["ES256"],
-          tenant: { fixed: "acme" },
-        },
-        {
-          issuer: "https://id.healthy.test/",
-          jwks: { keys: [FIRST.publicJwk] },
-          audiences: [AUDIENCE],
-          algorithms: ["ES256"],
-          tenant: { fixed: "acme" },
-        },
-      ],
-    }),
-    network: (simulator) => async (input, init) => {
-      if (String(input) !== JWKS_URI) return simulator(input, init);
-      state.fetches += 1;
-      asked.push(init ?? {});
-      // As over a network: nobody gets the keys in the same instant.
-      await scheduler.wait(5);
-      return state.answer();
-    },
-  });
-  const ids = await gateway.startRun();
-  const tokenBy = (key: SigningKey, over: Json = {}): Promise<string> => {
-    const now = state.nowMs / 1_000;
-    const claims = { iss: ISSUER, aud: AUDIENCE, sub: "ann", scope: "runs:cancel", exp: now + 600 };
-    return compactToken(key, { ...claims, ...over });
-  };
-  const readBy = async (key: SigningKey, over: Json = {}): Promise<Response> =>
-    gateway.read(ids, await tokenBy(key, over));
-  return {
-    state,
-    asked,
-    gateway,
-    readBy,
-    statusBy: async (key: SigningKey, over: Json = {}) => (await readBy(key, over)).status,
-    statusesOf: async (keys: readonly SigningKey[]) => {
-      const statuses = await Promise.all(keys.map(async (key) => (await readBy(key)).status));
-      return [...new Set(statuses)];
-    },
-  };
-}
-
+const down: KeyAnswer = () => Promise.reject(new TypeError("Network connection lost."));
 const times = <T>(count: number, value: T): T[] => Array<T>(count).fill(value);
-/** Keys that nobody published, each under a name of its own. */
-const strangers = (count: number): SigningKey[] =>
-  times(count, SECOND_KEY).map((key, index) => ({ ...key, kid: `stranger-${index}` }));
 
 describe("the keys of a provider", () => {
   it("are fetched once, as what they are, and then used", async () => {
-    const { state, asked, statusBy } = await createProvider();
+    const { state, asked, statusBy } = await createProvider(FIRST);
     for (const _ of [1, 2, 3]) expect(await statusBy(FIRST)).toBe(200);
-    state.nowMs += 5 * MINUTE;
+    state.nowMs += 4 * MINUTE;
     expect(await statusBy(FIRST)).toBe(200);
     expect(state.fetches).toBe(1);
     expect(asked[0]).toMatchObject({ redirect: "manual", headers: { accept: "application/json" } });
@@ -93,67 +32,168 @@ describe("the keys of a provider", () => {
   });
 
   it("are fetched once by any number of requests that find none", async () => {
-    const { state, statusesOf } = await createProvider();
-    expect(await statusesOf(times(50, FIRST))).toEqual([200]);
+    const { state, statusesOf } = await createProvider(FIRST);
+    expect(await statusesOf(times(200, FIRST))).toEqual([200]);
     expect(state.fetches).toBe(1);
   });
 
-  it("are fetched again when they are older than five minutes", async () => {
-    const { state, statusBy } = await createProvider();
+  it("are renewed beside a request in the last of their five minutes: nobody waits", async () => {
+    const { state, statusBy, begin } = await createProvider(FIRST);
     await statusBy(FIRST);
-    state.nowMs += 5 * MINUTE + 1;
+    state.nowMs += 4 * MINUTE + 1;
+    const { promise, resolve: answer } = Promise.withResolvers<Response>();
+    state.answer = () => promise;
+    const { response, settled } = await begin(FIRST);
+    expect((await response).status).toBe(200);
+    expect((await (await begin(FIRST)).response).status).toBe(200);
+    answer(await publishing(FIRST)());
+    await settled;
+    state.nowMs += 3 * MINUTE;
     expect(await statusBy(FIRST)).toBe(200);
     expect(state.fetches).toBe(2);
   });
 
-  it("may be without a name where there is only one", async () => {
-    const { state, statusBy } = await createProvider();
-    const { kid: _, ...nameless } = FIRST.publicJwk;
-    state.answer = () => Response.json({ keys: [nameless] });
-    const token = { ...FIRST, kid: undefined as unknown as string };
-    expect(await statusBy(token)).toBe(200);
+  it("are waited for when they are older, so that a withdrawn one does not pass", async () => {
+    const { state, statusBy, statusesOf } = await createProvider(FIRST);
+    await statusBy(FIRST);
+    state.answer = publishing(NEXT);
+    state.nowMs += 5 * MINUTE + 1;
+    expect(await statusesOf(times(20, FIRST))).toEqual([401]);
+    expect(await statusBy(NEXT)).toBe(200);
+    expect(state.fetches).toBe(2);
+  });
+
+  it("may be without a name where there is one only, and the issuer's config says so", async () => {
+    const nameless: SigningKey = { ...FIRST, kid: undefined as unknown as string };
+    const { kid: _, ...published } = FIRST.publicJwk;
+    const only: KeyAnswer = () => Response.json({ keys: [published] });
+    const two: KeyAnswer = () => Response.json({ keys: [published, NEXT.publicJwk] });
+    for (const [allow_missing_kid, answer, status] of [
+      [true, only, 200],
+      [true, publishing(FIRST), 200],
+      [true, two, 401],
+      [false, only, 401],
+    ] as const) {
+      const { state, statusBy } = await createProvider(FIRST, { issuer: { allow_missing_kid } });
+      state.answer = answer;
+      expect(await statusBy(nameless)).toBe(status);
+    }
+  });
+
+  it("of other uses and unknown kinds may stand among the good ones", async () => {
+    const { state, statusBy } = await createProvider(FIRST);
+    state.answer = () =>
+      Response.json({
+        keys: [
+          { kty: "AKP", alg: "ML-DSA-44", kid: "pq", pub: "eA" },
+          { kty: "RSA", use: "enc", kid: FIRST.kid, n: "eA", e: "AQAB" },
+          { kty: "RSA", alg: "RSA-OAEP", kid: FIRST.kid, n: "eA", e: "AQAB" },
+          { ...NEXT.publicJwk, key_ops: ["encrypt"], kid: FIRST.kid },
+          { kty: "EC", crv: "secp256k1", kid: FIRST.kid, x: "eA", y: "eA" },
+          { ...FIRST.publicJwk, x5c: ["MIIB"], x5t: "eA", issuer: "https://id.test" },
+        ],
+      });
+    expect(await statusBy(FIRST)).toBe(200);
+  });
+
+  it("that are no keys for tokens verify none", async () => {
+    for (const members of [{ use: "enc" }, { key_ops: ["sign"] }, { alg: "ES384" }]) {
+      const { state, statusBy } = await createProvider(FIRST);
+      state.answer = () =>
+        Response.json({ keys: [NEXT.publicJwk, { ...FIRST.publicJwk, ...members }] });
+      expect(await statusBy(FIRST)).toBe(401);
+    }
   });
 });
 
 describe("a rotation", () => {
   it("is followed at once: one fetch, and nobody is refused", async () => {
-    const { state, statusBy, statusesOf } = await createProvider();
+    const { state, statusBy, statusesOf } = await createProvider(FIRST);
     await statusBy(FIRST);
-    state.nowMs += 10 * SECOND;
-    state.answer = publishing(FIRST, SECOND_KEY);
-    expect(await statusesOf(times(50, SECOND_KEY))).toEqual([200]);
+    state.nowMs += SECOND;
+    state.answer = publishing(FIRST, NEXT);
+    expect(await statusesOf(times(50, NEXT))).toEqual([200]);
     expect(await statusBy(FIRST)).toBe(200);
     expect(state.fetches).toBe(2);
   });
 
-  it("does not end a key that is still published, and ends one that is not within five minutes", async () => {
-    const { state, statusBy } = await createProvider();
-    state.answer = publishing(FIRST, SECOND_KEY);
+  it("that comes in the middle of a burst of unknown keys is followed too", async () => {
+    const { state, statusBy, statusesOf } = await createProvider(FIRST);
+    await statusBy(FIRST);
+    const burst = statusesOf(strangers(NEXT, 50));
+    await scheduler.wait(1);
+    state.answer = publishing(FIRST, NEXT);
+    expect(await statusesOf(times(50, NEXT))).toEqual([200]);
+    expect(await burst).toEqual([401]);
+    expect(state.fetches).toBeLessThanOrEqual(4);
+  });
+
+  it("replaces the whole set", async () => {
+    const { state, statusBy } = await createProvider(FIRST);
+    state.answer = publishing(FIRST, NEXT);
     expect(await statusBy(FIRST)).toBe(200);
-    state.answer = publishing(SECOND_KEY);
+    state.answer = publishing(NEXT);
     state.nowMs += 5 * MINUTE + 1;
     expect(await statusBy(FIRST)).toBe(401);
-    expect(await statusBy(SECOND_KEY)).toBe(200);
+    expect(await statusBy(NEXT)).toBe(200);
   });
 });
 
 describe("a key that nobody knows", () => {
-  it("is 401, and however many there are, the provider is asked once in ten seconds", async () => {
-    const { state, statusBy, statusesOf } = await createProvider();
+  it("is 401, and three of them are asked about at once, then one every thirty seconds", async () => {
+    const { state, statusBy, statusesOf } = await createProvider(FIRST);
     await statusBy(FIRST);
-    state.nowMs += 10 * SECOND;
-    expect(await statusesOf(strangers(50))).toEqual([401]);
-    expect(state.fetches).toBe(2);
-    state.nowMs += 10 * SECOND - 1;
-    expect(await statusesOf(strangers(5))).toEqual([401]);
-    expect(state.fetches).toBe(2);
+    const fetchesFor = async (count: number, name: string): Promise<number> => {
+      const before = state.fetches;
+      for (const stranger of strangers(NEXT, count, name)) {
+        expect(await statusBy(stranger)).toBe(401);
+      }
+      return state.fetches - before;
+    };
+    expect(await fetchesFor(10, "a")).toBe(3);
+    state.nowMs += 30 * SECOND - 1;
+    expect(await fetchesFor(5, "b")).toBe(0);
     state.nowMs += 1;
-    expect(await statusesOf(strangers(5))).toEqual([401]);
+    expect(await fetchesFor(5, "c")).toBe(1);
+    state.nowMs += 60 * SECOND;
+    expect(await fetchesFor(5, "d")).toBe(2);
+    state.nowMs += 59 * MINUTE;
+    await statusBy(FIRST);
+    expect(await fetchesFor(5, "e")).toBe(3);
+    expect(await statusesOf([FIRST])).toEqual([200]);
+  });
+
+  it("costs a burst of three hundred at most three fetches", async () => {
+    const { state, statusBy, statusesOf } = await createProvider(FIRST);
+    await statusBy(FIRST);
+    expect(await statusesOf(strangers(NEXT, 300))).toEqual([401]);
+    expect(state.fetches - 1).toBeLessThanOrEqual(3);
+  });
+
+  it("costs two thousand in a minute at most five", async () => {
+    const { state, statusBy } = await createProvider(FIRST);
+    await statusBy(FIRST);
+    for (const stranger of strangers(NEXT, 2_000)) {
+      state.nowMs += 29;
+      expect(await statusBy(stranger)).toBe(401);
+    }
+    expect(state.fetches - 1).toBeLessThanOrEqual(5);
+  });
+
+  it("is not asked about twice, until the provider has answered again", async () => {
+    const { state, statusBy } = await createProvider(FIRST);
+    await statusBy(FIRST);
+    for (const _ of [1, 2, 3, 4]) expect(await statusBy(NEXT)).toBe(401);
+    expect(state.fetches).toBe(2);
+    state.answer = publishing(FIRST, NEXT);
+    expect(await statusBy(NEXT)).toBe(401);
+    expect(await statusBy(strangers(NEXT, 1)[0] ?? NEXT)).toBe(401);
+    expect(await statusBy(NEXT)).toBe(200);
     expect(state.fetches).toBe(3);
   });
 
   it("costs no fetch when the token is refused for something cheaper", async () => {
-    const { state, statusBy } = await createProvider();
+    const { state, statusBy } = await createProvider(FIRST);
     expect(await statusBy(await createKey("EdDSA"))).toBe(401);
     expect(await statusBy(FIRST, { iss: "https://evil.test/" })).toBe(401);
     expect(state.fetches).toBe(0);
@@ -161,111 +201,175 @@ describe("a key that nobody knows", () => {
 });
 
 describe("a provider that is down", () => {
-  it("before any keys were had is 503 with Retry-After, never 401, and is left alone for a while", async () => {
-    const { state, readBy, statusBy, statusesOf } = await createProvider();
+  it("before any keys were had is 503 with Retry-After, never 401", async () => {
+    const { state, readBy, statusBy, statusesOf } = await createProvider(FIRST);
     state.answer = down;
-    const response = await readBy(FIRST);
-    expect(await refused(response)).toEqual({
+    expect(await refused(await readBy(FIRST))).toEqual({
       status: 503,
       message: "The identity provider's keys cannot be read at the moment.",
       type: "server_error",
       param: null,
       code: "identity_unavailable",
-      retryAfter: "10",
+      retryAfter: "1",
       shouldRetry: null,
     });
-    expect(await statusesOf([...times(20, FIRST), ...strangers(20)])).toEqual([503]);
+    expect(await statusesOf([...times(20, FIRST), ...strangers(NEXT, 20)])).toEqual([503]);
     expect(state.fetches).toBe(1);
-    state.nowMs += 10 * SECOND;
+    state.nowMs += SECOND;
     state.answer = publishing(FIRST);
     expect(await statusBy(FIRST)).toBe(200);
     expect(state.fetches).toBe(2);
-    expect(await statusesOf(strangers(2))).toEqual([401]);
+    expect(await statusesOf(strangers(NEXT, 2))).toEqual([401]);
   });
 
-  it("is not felt for an hour by those whose keys are known", async () => {
-    const { state, statusBy } = await createProvider();
-    await statusBy(FIRST);
+  it.each([
+    ["the longest", 0.999_999, [1, 2, 4, 8, 16, 30, 30, 30]],
+    ["the shortest", 0, [0.5, 1, 2, 4, 8, 15, 15, 15]],
+  ])("is tried again after pauses that double, %s", async (_, random, pauses) => {
+    const world = { random: () => random };
+    const { state, statusBy, readBy } = await createProvider(FIRST, { world });
     state.answer = down;
-    for (let minutes = 6; minutes <= 60; minutes += 6) {
-      state.nowMs = START_MS + minutes * MINUTE;
+    await statusBy(FIRST);
+    for (const [index, pause] of pauses.entries()) {
+      state.nowMs += pause * SECOND - 50;
+      const early = await refused(await readBy(FIRST));
+      expect(early).toMatchObject({ status: 503, retryAfter: "1" });
+      expect(state.fetches).toBe(1 + index);
+      state.nowMs += 50;
+      expect(await statusBy(FIRST)).toBe(503);
+      expect(state.fetches).toBe(2 + index);
+    }
+    const { retryAfter } = await refused(await readBy(FIRST));
+    expect(Number(retryAfter)).toBe(Math.ceil(30 * (0.5 + random / 2)));
+  });
+
+  it("is not felt for an hour by those whose keys are known, and no longer", async () => {
+    const { state, statusBy } = await createProvider(FIRST);
+    await statusBy(FIRST);
+    const start = state.nowMs;
+    state.answer = down;
+    for (let minutes = 4.5; minutes <= 60; minutes += 0.5) {
+      state.nowMs = start + minutes * MINUTE;
       expect(await statusBy(FIRST)).toBe(200);
     }
-    expect(state.fetches).toBe(11);
+    expect(state.nowMs).toBe(start + 60 * MINUTE);
+    expect(state.fetches).toBeLessThanOrEqual(2 + 56 * 2);
     state.nowMs += 1;
     expect(await statusBy(FIRST)).toBe(503);
+    state.nowMs += MINUTE;
+    state.answer = publishing(FIRST);
+    expect(await statusBy(FIRST)).toBe(200);
   });
 
+  it.each([
+    [0, 5],
+    [3, 5],
+    [10, 10],
+    [1_440, 1_440],
+  ])(
+    "is borne for as long as the issuer's max_stale_minutes of %i say: %i",
+    async (max_stale_minutes, minutes) => {
+      const { state, statusBy } = await createProvider(FIRST, { issuer: { max_stale_minutes } });
+      await statusBy(FIRST);
+      state.answer = down;
+      state.nowMs += minutes * MINUTE;
+      expect(await statusBy(FIRST)).toBe(200);
+      state.nowMs += 1;
+      expect(await statusBy(FIRST)).toBe(503);
+    },
+  );
+
   it("is 503 for a key that it might have told us about", async () => {
-    const { state, statusBy, statusesOf } = await createProvider();
+    const { state, statusBy, statusesOf } = await createProvider(FIRST);
     await statusBy(FIRST);
     state.answer = down;
-    state.nowMs += 10 * SECOND;
-    expect(await statusesOf(times(5, SECOND_KEY))).toEqual([503]);
-    state.answer = publishing(SECOND_KEY);
-    state.nowMs += 10 * SECOND;
-    expect(await statusBy(SECOND_KEY)).toBe(200);
+    expect(await statusesOf(times(5, NEXT))).toEqual([503]);
+    expect(await statusBy(FIRST)).toBe(200);
+    state.answer = publishing(NEXT);
+    state.nowMs += SECOND;
+    expect(await statusBy(NEXT)).toBe(200);
   });
 
   it("does no harm to another provider's people", async () => {
-    const { state, statusBy } = await createProvider();
+    const { state, statusBy } = await createProvider(FIRST);
     state.answer = down;
     expect(await statusBy(FIRST)).toBe(503);
     expect(await statusBy(FIRST, { iss: "https://id.healthy.test/" })).toBe(200);
   });
 
-  it("is not waited for by those who have keys, however old", async () => {
-    const { state, statusBy } = await createProvider();
+  it("is waited for once by those who have old keys, and then no more", async () => {
+    const { state, statusBy, begin } = await createProvider(FIRST);
     await statusBy(FIRST);
-    let answer: (response: Response) => void = () => undefined;
-    state.answer = () =>
-      new Promise((resolve) => {
-        answer = resolve;
-      });
     state.nowMs += 6 * MINUTE;
-    const first = statusBy(FIRST);
-    await scheduler.wait(20);
+    state.answer = down;
     expect(await statusBy(FIRST)).toBe(200);
-    answer(Response.json({ keys: [FIRST.publicJwk] }));
-    expect(await first).toBe(200);
-    expect(state.fetches).toBe(2);
+    state.nowMs += 5 * SECOND;
+    const { promise, resolve: answer } = Promise.withResolvers<Response>();
+    state.answer = () => promise;
+    const { response, settled } = await begin(FIRST);
+    expect((await response).status).toBe(200);
+    answer(await publishing(NEXT)());
+    await settled;
+    expect(await statusBy(FIRST)).toBe(401);
+    expect(state.fetches).toBe(3);
   });
 
   it("in a request that never comes back holds the others up, but not for good", async () => {
-    const { state, statusBy } = await createProvider();
+    const { state, statusBy } = await createProvider(FIRST);
     state.answer = () => new Promise(() => undefined);
     const lost = statusBy(FIRST);
     await scheduler.wait(20);
     state.answer = publishing(FIRST);
     expect(await statusBy(FIRST)).toBe(200);
     expect(state.fetches).toBe(2);
-    expect(await Promise.race([lost, scheduler.wait(1).then(() => "still waiting")])).toBe(
-      "still waiting",
-    );
+    const outcome = Promise.race([lost, scheduler.wait(1).then(() => "still waiting")]);
+    expect(await outcome).toBe("still waiting");
+  });
+
+  it("and answers an attempt that was given up does not undo a later one", async () => {
+    const { state, statusBy } = await createProvider(FIRST);
+    const { promise, resolve: late } = Promise.withResolvers<Response>();
+    state.answer = () => promise;
+    const lost = statusBy(FIRST);
+    await scheduler.wait(20);
+    state.answer = publishing(NEXT);
+    expect(await statusBy(NEXT)).toBe(200);
+    state.nowMs -= 1;
+    late(await publishing(FIRST)());
+    expect(await lost).toBe(401);
+    expect(await statusBy(NEXT)).toBe(200);
   });
 });
 
-const garbage: Record<string, Answer> = {
+const document =
+  (...keys: Json[]): KeyAnswer =>
+  () =>
+    Response.json({ keys });
+
+const garbage: Record<string, KeyAnswer> = {
   "404": () => new Response("not here", { status: 404 }),
   "500": () => new Response("oops", { status: 500 }),
+  "201": () => Response.json({ keys: [FIRST.publicJwk] }, { status: 201 }),
+  "204": () => new Response(null, { status: 204 }),
   "a redirect": () =>
     Response.json(
       { keys: [FIRST.publicJwk] },
       { status: 302, headers: { location: "https://evil.test/jwks.json" } },
     ),
-  "204": () => new Response(null, { status: 204 }),
   "a page": () => new Response("<html>down for maintenance</html>"),
   nothing: () => new Response(""),
+  "a byte order mark": () => new Response(`\ufeff${JSON.stringify({ keys: [FIRST.publicJwk] })}`),
+  "half a document": () => new Response(JSON.stringify({ keys: [FIRST.publicJwk] }).slice(0, -5)),
   "no object": () => Response.json([FIRST.publicJwk]),
-  "no keys": () => Response.json({ keys: [] }),
+  "no keys": document(),
   "keys that are no list": () => Response.json({ keys: { 0: FIRST.publicJwk } }),
   "keys that are no objects": () => Response.json({ keys: ["key"] }),
-  "too many keys": publishing(FIRST, ...strangers(64)),
-  "a secret key": () =>
-    Response.json({ keys: [FIRST.publicJwk, { kty: "oct", k: "c2VjcmV0", alg: "HS256" }] }),
-  "two keys of one name": () =>
-    Response.json({ keys: [FIRST.publicJwk, { ...SECOND_KEY.publicJwk, kid: FIRST.kid }] }),
-  "a private key": () => Response.json({ keys: [{ ...FIRST.publicJwk, d: "c2VjcmV0" }] }),
+  "too many keys": publishing(FIRST, ...strangers(NEXT, 64)),
+  "a name that is no text": document({ ...FIRST.publicJwk, kid: 7 }),
+  "a secret key": document(FIRST.publicJwk, { kty: "oct", k: "c2VjcmV0", alg: "HS256" }),
+  "two keys of one name": document(FIRST.publicJwk, { ...NEXT.publicJwk, kid: FIRST.kid }),
+  "a private key": document({ ...FIRST.publicJwk, d: "c2VjcmV0" }),
+  "keys of another use only": document({ ...FIRST.publicJwk, use: "enc" }),
   "a document without end": () =>
     new Response(
       new ReadableStream({
@@ -278,37 +382,170 @@ describe("a provider that answers with", () => {
   it.each(Object.entries(garbage))(
     "%s keeps the good keys in use, and is logged",
     async (_, bad) => {
-      const { state, gateway, statusBy } = await createProvider();
+      const { state, gateway, statusBy } = await createProvider(FIRST);
       await statusBy(FIRST);
       state.answer = bad;
       state.nowMs += 6 * MINUTE;
       gateway.lines.length = 0;
       expect(await statusBy(FIRST)).toBe(200);
       expect(state.fetches).toBe(2);
-      const warning = gateway.lines
+      const warnings = gateway.lines
         .map((line) => JSON.parse(line))
-        .find(({ level }) => level === "warn");
-      expect(warning).toMatchObject({ event: "identity_keys_unavailable", issuer: ISSUER });
-      expect(JSON.stringify(warning)).not.toMatch(/maintenance|c2VjcmV0|evil/);
+        .filter(({ level }) => level === "warn");
+      expect(warnings).toMatchObject([{ event: "identity_keys_unavailable", failures: 1 }]);
+      expect(JSON.stringify(warnings)).not.toMatch(/maintenance|c2VjcmV0|evil/);
     },
   );
 
   it.each(Object.entries(garbage))("%s and never gave a key is 503", async (_, bad) => {
-    const { state, statusBy } = await createProvider();
+    const { state, statusBy } = await createProvider(FIRST);
     state.answer = bad;
     expect(await statusBy(FIRST)).toBe(503);
   });
+});
 
-  it("keys of unknown kinds among the good ones is none the worse for it", async () => {
-    const { state, statusBy } = await createProvider();
-    state.answer = () =>
-      Response.json({
-        keys: [
-          { kty: "AKP", alg: "ML-DSA-44", kid: "pq", pub: "eA" },
-          { kty: "RSA", use: "enc", kid: FIRST.kid, n: "eA", e: "AQAB" },
-          FIRST.publicJwk,
-        ],
-      });
+/** Isolates of one place: each a gateway of its own, with the same Cache API behind it. */
+async function createPlace() {
+  const keyCache = () => caches.open(`place-${crypto.randomUUID()}`);
+  const cache = keyCache();
+  const isolate = (issuer: Json = {}) =>
+    createProvider(FIRST, { issuer, bindings: { keyCache: () => cache } });
+  return { cache, isolate };
+}
+
+describe("isolates of one place", () => {
+  it("share what one of them was given: the next does not ask", async () => {
+    const { isolate } = await createPlace();
+    const [first, second] = [await isolate(), await isolate()];
+    expect(await first.statusBy(FIRST)).toBe(200);
+    second.state.nowMs += 3 * MINUTE;
+    expect(await second.statusesOf(times(20, FIRST))).toEqual([200]);
+    expect([first.state.fetches, second.state.fetches]).toEqual([1, 0]);
+  });
+
+  it("do not make keys younger by sharing them", async () => {
+    const { isolate } = await createPlace();
+    const [first, second] = [await isolate(), await isolate()];
+    expect(await first.statusBy(FIRST)).toBe(200);
+    second.state.nowMs += 3 * MINUTE;
+    expect(await second.statusBy(FIRST)).toBe(200);
+    second.state.answer = publishing(NEXT);
+    second.state.nowMs += 2 * MINUTE + 1;
+    expect(await second.statusBy(FIRST)).toBe(401);
+    expect(second.state.fetches).toBe(1);
+  });
+
+  it("get through an outage on shared keys, within the bound", async () => {
+    const { isolate } = await createPlace();
+    expect(await (await isolate()).statusBy(FIRST)).toBe(200);
+    for (const [minutes, status] of [
+      [59, 200],
+      [60, 200],
+      [60.001, 503],
+    ] as const) {
+      const fresh = await isolate();
+      fresh.state.answer = down;
+      fresh.state.nowMs += minutes * MINUTE;
+      expect(await fresh.statusBy(FIRST)).toBe(status);
+    }
+  });
+
+  it("hear of a rotation from one another", async () => {
+    const { isolate } = await createPlace();
+    const [first, second] = [await isolate(), await isolate()];
+    await first.statusBy(FIRST);
+    await second.statusBy(FIRST);
+    first.state.nowMs += SECOND;
+    second.state.nowMs += 2 * SECOND;
+    first.state.answer = publishing(FIRST, NEXT);
+    expect(await first.statusBy(NEXT)).toBe(200);
+    expect(await second.statusBy(NEXT)).toBe(200);
+    expect([first.state.fetches, second.state.fetches]).toEqual([2, 0]);
+  });
+
+  it("do not share the keys of one issuer with another, nor those of one address with another", async () => {
+    const { isolate } = await createPlace();
+    await (await isolate()).statusBy(FIRST);
+    for (const members of [
+      { issuer: "https://other.test/" },
+      { jwks_uri: "https://id.keys.test/other.json" },
+    ]) {
+      const other = await isolate(members);
+      other.state.answer = publishing(NEXT);
+      const iss = members.issuer === undefined ? {} : { iss: members.issuer };
+      expect(await other.statusBy(FIRST, iss)).toBe(401);
+      expect(await other.statusBy(NEXT, iss)).toBe(200);
+    }
+  });
+
+  it.each<[string, (fetchedAt: number) => BodyInit]>([
+    ["is no JSON", () => "<html>"],
+    ["has another form", () => JSON.stringify({ keys: [NEXT.publicJwk] })],
+    ["holds no keys", (fetchedAt) => JSON.stringify({ fetchedAt, document: '{"keys":[]}' })],
+    [
+      "holds a secret key",
+      (fetchedAt) => JSON.stringify({ fetchedAt, document: '{"keys":[{"kty":"oct","k":"eA"}]}' }),
+    ],
+    [
+      "comes from the future",
+      (fetchedAt) =>
+        JSON.stringify({
+          fetchedAt: fetchedAt + 2 * MINUTE,
+          document: JSON.stringify({ keys: [NEXT.publicJwk] }),
+        }),
+    ],
+  ])("ask the provider when what they share %s", async (_, entry) => {
+    const { cache, isolate } = await createPlace();
+    const first = await isolate();
+    await first.statusBy(FIRST);
+    const shelf = await cache;
+    const id = JSON.stringify([first.issuer, first.jwksUri]);
+    const address = `https://keys.invalid/?${new URLSearchParams({ id })}`;
+    expect(await shelf.match(address)).toBeDefined();
+    const headers = { "cache-control": "max-age=300" };
+    await shelf.put(address, new Response(entry(first.state.nowMs), { headers }));
+    const second = await isolate();
+    expect(await second.statusBy(FIRST)).toBe(200);
+    expect(second.state.fetches).toBe(1);
+  });
+
+  it.each<[string, () => Promise<Cache>]>([
+    ["does not answer", () => new Promise(() => undefined)],
+    ["fails", () => Promise.reject(new Error("no cache here"))],
+    ["fails at every turn", () => Promise.resolve({ match: down, put: down } as unknown as Cache)],
+  ])("do without a cache that %s", async (_, keyCache) => {
+    const { state, statusBy } = await createProvider(FIRST, { bindings: { keyCache } });
     expect(await statusBy(FIRST)).toBe(200);
+    expect(await statusBy(FIRST)).toBe(200);
+    expect(state.fetches).toBe(1);
+  });
+});
+
+describe("keys written into the config", () => {
+  it("are served without any network; one that is no key refuses that issuer's people only", async () => {
+    const { statusBy, gateway } = await createProvider(FIRST);
+    expect(await statusBy(FIRST, { iss: "https://id.healthy.test/" })).toBe(200);
+    expect(gateway.lines.join("\n")).not.toContain("identity_keys_unavailable");
+    // A point that is not on its curve: only the import can tell.
+    const offCurve = { ...FIRST.publicJwk, x: FIRST.publicJwk.y };
+    const broken = await createHarness({
+      config: (config) => ({
+        ...config,
+        issuers: (config["issuers"] as Json[]).map((issuer, index) =>
+          index === 0 ? { ...issuer, algorithms: ["ES256"], jwks: { keys: [offCurve] } } : issuer,
+        ),
+      }),
+    });
+    const ids = await broken.startRun();
+    const exp = Math.floor(Date.now() / 1_000) + 600;
+    const claims = { iss: broken.issuers.acme.issuer, aud: AUDIENCE, sub: "ann", exp };
+    const token = await compactToken(FIRST, claims);
+    const response = await broken.request(pathOf(ids), {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    expect(await refused(response)).toMatchObject({ status: 503, code: "config_invalid" });
+    const theirs = await broken.startResponse();
+    const gus = await broken.tokenFor({ tenant: "globex", sub: "gus", scope: "runs:cancel" });
+    expect((await broken.read(theirs, gus)).status).toBe(200);
   });
 });

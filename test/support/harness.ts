@@ -54,25 +54,35 @@ export async function createHarness(options: HarnessOptions = {}) {
     now: () => Date.now(),
     sleep: (ms) => scheduler.wait(ms),
     newId: () => newId(),
+    random: () => Math.random(),
     log: createLog((_, line) => lines.push(line)),
     ...options.world,
   };
+  // Each gateway of a test is alone at its place, unless the test says otherwise.
+  const cacheName = `keys-${newId()}`;
   const bindings: Bindings = {
     config: env.CONFIG,
     audit: env.AUDIT,
     ledger: (tenant) => env.LEDGER.getByName(tenant) as unknown as LedgerRpc,
+    keyCache: () => caches.open(cacheName),
     limits: { standard: env.RATE_STANDARD, strict: env.RATE_STRICT },
     secret: (name) => (TEST_SECRETS as Record<string, string>)[name],
     ...options.bindings,
   };
   const app = createApp(createGateway(bindings, world));
 
+  /** The reply as soon as the client has it, and the end of the work behind it. */
+  function begin(path: string, init: RequestInit = {}) {
+    const context = createExecutionContext();
+    const response = Promise.resolve(app.request(`https://stop.test${path}`, init, {}, context));
+    return { response, settled: response.then(() => waitOnExecutionContext(context)) };
+  }
+
   /** Answers only when the work behind the reply is done too. */
   async function request(path: string, init: RequestInit = {}): Promise<Response> {
-    const context = createExecutionContext();
-    const response = await app.request(`https://stop.test${path}`, init, {}, context);
-    await waitOnExecutionContext(context);
-    return response;
+    const { response, settled } = begin(path, init);
+    await settled;
+    return await response;
   }
 
   const events = async (token: string, query = "?limit=200"): Promise<EventPage> => {
@@ -89,6 +99,7 @@ export async function createHarness(options: HarnessOptions = {}) {
     issuers,
     lines,
     simulator,
+    begin,
     request,
     tokenFor: (person: Person, claims: Json = {}) => tokenFor(person, claims),
     cancel: (target: RunIds, token: string, init: RequestInit = {}) =>

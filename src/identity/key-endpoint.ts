@@ -1,0 +1,26 @@
+// The provider's key endpoint: one request, bounded in time and size, never redirected.
+import { readBytes } from "../http/body.ts";
+
+const FETCH_TIMEOUT_MS = 2_000;
+const DOCUMENT_BYTES = 64 * 1024;
+
+/** Throws `Error` in words for the log; a provider's own text is not among them. */
+export async function fetchKeyDocument(
+  fetcher: typeof fetch,
+  address: string,
+): Promise<Uint8Array<ArrayBufferLike>> {
+  const response = await fetcher(address, {
+    headers: { accept: "application/json" },
+    redirect: "manual",
+    // Keys are shared by `key-shelf.ts`, which knows how old they are; another cache would hide it.
+    cache: "no-store",
+    signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
+  });
+  if (response.status !== 200) {
+    await response.body?.cancel();
+    throw new Error(`the key endpoint answered ${response.status}`);
+  }
+  const bytes = await readBytes(response.body, DOCUMENT_BYTES);
+  if (bytes === null) throw new Error("the key document is over 64 KiB");
+  return bytes;
+}
