@@ -7,7 +7,7 @@ import {
   parseTree,
   printParseErrorCode,
 } from "jsonc-parser";
-import { ConfigDocument, describeProblem } from "../src/config/schema.ts";
+import { ConfigDocument, describeIssue } from "../src/config/schema.ts";
 
 /** What a person has to mend. Its message is shown as it is, without a stack. */
 export class UsageError extends Error {
@@ -19,19 +19,53 @@ export async function readConfigFile(file: string): Promise<ConfigDocument> {
   return parseConfig(file, await readText(file));
 }
 
+/** Throws `UsageError` for the first problem. */
 export function parseConfig(file: string, text: string): ConfigDocument {
+  const { document, problems } = checkConfig(text);
+  if (document !== null) return document;
+  const [problem] = problems;
+  throw new UsageError(`${file}:${problem?.line ?? 1}: ${problem?.message ?? "not valid"}.`);
+}
+
+export interface Problem {
+  /** Counted from 1. */
+  readonly line: number;
+  /** The member at fault, as far down as is known. */
+  readonly path: Path;
+  readonly message: string;
+}
+
+export interface CheckedConfig {
+  /** Null when there is a problem. */
+  readonly document: ConfigDocument | null;
+  /** Every one of them, in the order of the text. */
+  readonly problems: readonly Problem[];
+}
+
+export type Path = readonly (string | number)[];
+
+export function checkConfig(text: string): CheckedConfig {
   const errors: ParseError[] = [];
   const tree = parseTree(text, errors, { allowTrailingComma: true });
   const [error] = errors;
   if (error !== undefined || tree === undefined) {
     const what = error === undefined ? "it is empty" : printParseErrorCode(error.error);
-    throw new UsageError(`${file}:${lineOf(text, error?.offset ?? 0)}: not valid JSON (${what}).`);
+    const line = lineOf(text, error?.offset ?? 0);
+    return { document: null, problems: [{ line, path: [], message: `not valid JSON (${what})` }] };
   }
   const parsed = ConfigDocument.safeParse(getNodeValue(tree));
-  if (parsed.success) return parsed.data;
-  const path = (parsed.error.issues[0]?.path ?? []).filter((part) => typeof part !== "symbol");
-  const offset = nearestOffset(tree, path);
-  throw new UsageError(`${file}:${lineOf(text, offset)}: ${describeProblem(parsed.error)}.`);
+  if (parsed.success) return { document: parsed.data, problems: [] };
+  const problems = parsed.error.issues.map((issue) => {
+    const path = issue.path.filter((part) => typeof part !== "symbol");
+    return { line: lineOfMember(text, path), path, message: describeIssue(issue) };
+  });
+  return { document: null, problems: problems.toSorted((one, other) => one.line - other.line) };
+}
+
+/** The line of a member, or of the nearest one around it that is there. */
+export function lineOfMember(text: string, path: Path): number {
+  const tree = parseTree(text, [], { allowTrailingComma: true });
+  return tree === undefined ? 1 : lineOf(text, nearestOffset(tree, path));
 }
 
 export async function readText(file: string): Promise<string> {
@@ -43,11 +77,7 @@ export async function readText(file: string): Promise<string> {
   }
 }
 
-/** Where the member stands, or the nearest one around it that is there. */
-function nearestOffset(
-  tree: NonNullable<ReturnType<typeof parseTree>>,
-  path: readonly (string | number)[],
-): number {
+function nearestOffset(tree: NonNullable<ReturnType<typeof parseTree>>, path: Path): number {
   for (let length = path.length; length > 0; length -= 1) {
     const node = findNodeAtLocation(tree, path.slice(0, length));
     if (node !== undefined) return node.offset;

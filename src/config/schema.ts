@@ -46,7 +46,7 @@ function isPlainUrl(address: string): boolean {
   return url.protocol === "https:" || isLoopbackHttp(address);
 }
 
-const Address = z
+export const Address = z
   .string()
   .max(512)
   .refine(isPlainUrl, { error: "must be an https URL without user, query or fragment" });
@@ -105,7 +105,7 @@ export const Issuer = z
   })
   .refine((issuer) => (issuer.jwks_uri === undefined) !== (issuer.jwks === undefined), {
     error:
-      "give exactly one of jwks_uri and jwks ('npm run gateway -- lint --online' finds jwks_uri)",
+      "give exactly one of jwks_uri and jwks ('npm run gateway -- lint FILE --online' finds jwks_uri)",
   });
 export type Issuer = z.infer<typeof Issuer>;
 
@@ -234,7 +234,10 @@ export function baseOf(document: ConfigDocument): BaseDocument {
 /** The first problem in one line: where it is, and what it is. */
 export function describeProblem(error: z.ZodError): string {
   const issue = error.issues[0];
-  if (issue === undefined) return "not valid";
+  return issue === undefined ? "not valid" : describeIssue(issue);
+}
+
+export function describeIssue(issue: z.core.$ZodIssue): string {
   // What is wrong with a key is said one level deeper.
   const { message } = (issue.code === "invalid_key" && issue.issues[0]) || issue;
   const where = issue.path.map(String).join(".");
