@@ -12,6 +12,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: ["test/e2e/**", "**/node_modules/**"],
+    globalSetup: ["test/support/key-server.ts"],
     testTimeout: 20_000,
   },
 });

@@ -13,12 +13,16 @@ const ISSUER = "https://id.keys.test/";
 const JWKS_URI = "https://id.keys.test/jwks.json";
 const HEALTHY_ISSUER = "https://id.healthy.test/";
 
-export type KeyAnswer = () => Response | Promise<Response>;
+export type KeyAnswer = (...request: Parameters<typeof fetch>) => Response | Promise<Response>;
+
+export const documentOf = (...keys: SigningKey[]) => ({
+  keys: keys.map(({ publicJwk, kid }) => ({ ...publicJwk, kid })),
+});
 
 export const publishing =
-  (...keys: SigningKey[]): KeyAnswer =>
-  () =>
-    Response.json({ keys: keys.map(({ publicJwk, kid }) => ({ ...publicJwk, kid })) });
+  (...keys: SigningKey[]) =>
+  (): Response =>
+    Response.json(documentOf(...keys));
 
 /** The same key under names that nobody published. */
 export const strangers = (key: SigningKey, count: number, name = "stranger"): SigningKey[] =>
@@ -33,7 +37,7 @@ export interface ProviderOptions {
 
 /** A gateway that trusts this provider, which publishes `key`, and a healthy one beside it. */
 export async function createProvider(key: SigningKey, options: ProviderOptions = {}) {
-  const state = { fetches: 0, nowMs: START_MS, answer: publishing(key) };
+  const state = { fetches: 0, nowMs: START_MS, answer: publishing(key) as KeyAnswer };
   const asked: RequestInit[] = [];
   const usual = {
     issuer: ISSUER,
@@ -55,7 +59,7 @@ export async function createProvider(key: SigningKey, options: ProviderOptions =
       asked.push(init ?? {});
       // As over a network: nobody gets the keys in the same instant.
       await scheduler.wait(5);
-      return state.answer();
+      return state.answer(input, init);
     },
   });
   const path = pathOf(await gateway.startRun());

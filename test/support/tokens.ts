@@ -3,10 +3,11 @@ import type { Algorithm, SigningKey } from "../../dev/issuer.ts";
 
 type Part = Record<string, unknown> | string | Uint8Array;
 
-const SIGNATURES: Readonly<Record<Algorithm, string | SubtleCryptoSignAlgorithm>> = {
+export const SIGNATURES: Readonly<Record<Algorithm, string | SubtleCryptoSignAlgorithm>> = {
   RS256: "RSASSA-PKCS1-v1_5",
   PS256: { name: "RSA-PSS", saltLength: 32 },
   ES256: { name: "ECDSA", hash: "SHA-256" },
+  ES384: { name: "ECDSA", hash: "SHA-384" },
   EdDSA: "Ed25519",
 };
 
