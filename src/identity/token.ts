@@ -11,7 +11,7 @@ const MAX_HEADER_MEMBERS = 32;
 const MAX_KID_BYTES = 256;
 /** Deeper than any provider's claims, and no danger to what walks through them later. */
 const MAX_DEPTH = 16;
-const BASE64URL = /^[A-Za-z0-9_-]+$/;
+const BASE64URL = /^[A-Za-z0-9_-]*$/;
 
 /** A compact JWS (RFC 7515 §7.1) of the one shape that this gateway reads. Nothing in it is verified. */
 export interface Jws {
@@ -71,6 +71,7 @@ export function readJws(compact: string): Jws {
   ) {
     throw invalidToken("not three parts");
   }
+  if (signature === "") throw invalidToken("not signed");
   decode(signature, "signature");
   return { compact, header: readHeader(header), payload: decode(payload, "payload") };
 }
