@@ -90,8 +90,8 @@ export const Issuer = z
     algorithms: z.array(z.enum(ALGORITHMS)).min(1).default(["RS256"]),
     /** A token without `typ` counts as `JWT`. */
     types: z.array(z.string().min(1).max(64)).min(1).default(["at+jwt", "JWT"]),
-    /** Claims that must be there with exactly this value, such as `{"token_use": "access"}`. */
-    claims: z.record(ClaimName, z.string().max(512)).default({}),
+    /** Claims that must have exactly this value, such as `{"token_use": "access"}`; null: must not be there. */
+    claims: z.record(ClaimName, z.union([z.string().max(512), z.boolean(), z.null()])).default({}),
     tenant: IssuerTenant,
     scopes_claim: ClaimPath.default("scope"),
     /** Scopes that every token of this issuer has, for providers whose tokens carry none. */

@@ -118,8 +118,12 @@ function assertAudience(payload: Payload, { audiences, audience_claim }: Trusted
 /** RFC 8725 §3.12: a token that its issuer made for something else is none for this. */
 function assertPurpose(payload: Payload, { claims, accept_id_tokens }: TrustedIssuer): void {
   for (const [name, value] of Object.entries(claims)) {
-    if (payload[name] !== value) throw badClaim(name, "not as the issuer's config requires");
+    if ((claimAt(payload, name) ?? null) !== value) {
+      throw badClaim(name, "not as the issuer's config requires");
+    }
   }
+  // RFC 7800 §3: it is worth something to whoever proves a key, and no proof is taken here.
+  if (Object.hasOwn(payload, "cnf")) throw badClaim("cnf", "bound to its sender");
   const mark = ID_TOKEN_CLAIMS.find((name) => Object.hasOwn(payload, name));
   if (mark !== undefined && !accept_id_tokens) throw badClaim(mark, "only ID tokens have it");
 }

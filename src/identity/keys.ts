@@ -86,8 +86,10 @@ export function createKeys(source: KeySource): Keys {
     const { now } = source;
     const begunBefore = kept.begun;
     const answered = (): boolean => kept.answered > begunBefore;
-    const due = (): boolean =>
-      !isFresh(kept, now()) || (!isKnown(kept, kid) && !kept.unknown.has(kid) && !answered());
+    const isFailing = (): boolean => kept.failures > 0;
+    const isWorthAsking = (): boolean =>
+      !isKnown(kept, kid) && !answered() && (isFailing() || !kept.unknown.has(kid));
+    const due = (): boolean => !isFresh(kept, now()) || isWorthAsking();
 
     if (!due()) {
       if (isAgeing(kept, now()) && mayAsk(kept, now())) defer(ask());
@@ -97,8 +99,9 @@ export function createKeys(source: KeySource): Keys {
       for (let waits = 0; waits < WAITS && due() && kept.asking; waits += 1) {
         await othersAttempt(source, kept);
       }
-      const mayPay = (): boolean => !isFresh(kept, now()) || kept.unknown.mayAsk(now());
-      if (due() && mayAsk(kept, now()) && mayPay()) {
+      // An endpoint that fails is spared by its pauses; one that answers, by a count of such questions.
+      const isCounted = (): boolean => isFresh(kept, now()) && !isFailing();
+      if (due() && mayAsk(kept, now()) && (!isCounted() || kept.unknown.mayAsk(now()))) {
         const attempt = ask();
         // A client that leaves must not take the keys of the others with it.
         defer(attempt);
@@ -106,7 +109,7 @@ export function createKeys(source: KeySource): Keys {
       }
     }
     // A key that is unknown here may be one that the provider would have told us about.
-    const untold = kept.failures > 0 && !isKnown(kept, kid);
+    const untold = isFailing() && !isKnown(kept, kid);
     if (kept.keys === null || untold || !isUsable(kept, issuer, now())) {
       const retryAfterSeconds = Math.max(1, Math.ceil((kept.retryAt - now()) / 1_000));
       throw new Refusal("identity_unavailable", { detail: issuer.issuer, retryAfterSeconds });

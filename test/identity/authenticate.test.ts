@@ -537,6 +537,45 @@ describe("scopes", () => {
   });
 });
 
+describe("the claims that an issuer's config asks for", () => {
+  const asking = { token_use: "access", verified: true, act: null, constructor: null };
+  it.each<[Json, number]>([
+    [{ token_use: "access", verified: true }, 200],
+    [{ token_use: "access", verified: true, act: null }, 200],
+    [{ token_use: "access", verified: true, act: { sub: "sam" } }, 401],
+    [{ token_use: "access", verified: true, act: "" }, 401],
+    [{ token_use: "access", verified: true, act: false }, 401],
+    [{ token_use: "access", verified: "true" }, 401],
+    [{ token_use: "access", verified: 1 }, 401],
+    [{ token_use: "access", verified: false }, 401],
+    [{ token_use: "access" }, 401],
+    [{ token_use: ["access"], verified: true }, 401],
+    [{ token_use: "id", verified: true }, 401],
+    [{ verified: true }, 401],
+  ])("are %j in a token that is answered %i", async (over, status) => {
+    const picky = await createHarness({
+      config: (config) => ({
+        ...config,
+        issuers: issuers.map((issuer) =>
+          issuer.issuer === ISSUER ? { ...issuer, claims: asking } : issuer,
+        ),
+      }),
+      world: { now: () => NOW * 1_000 },
+    });
+    const own = await picky.startRun();
+    const token = await compactToken(KEY, claims(over));
+    expect((await picky.read(own, token)).status).toBe(status);
+    await createHarness({ config: (config) => ({ ...config, issuers }) });
+  });
+
+  it.each([{ jkt: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }, { "x5t#S256": "b" }, {}, null])(
+    "never are a cnf such as %j: whoever sends it has proved nothing",
+    async (cnf) => {
+      expect(await statusWith({ cnf })).toBe(401);
+    },
+  );
+});
+
 describe("the types of an issuer", () => {
   it("may be narrower than the usual ones", async () => {
     const key: SigningKey = { ...OTHER_KEY, kid: KEY.kid };
