@@ -49,20 +49,32 @@ async function cancel({ threadId, runId }: StartedRun, token: string, signal?: A
   return { status: response.status, body: (await response.json()) as { status: string } };
 }
 
+async function read({ threadId, runId }: StartedRun, token: string, signal?: AbortSignal) {
+  const response = await fetch(`${gateway.origin}/v1/threads/${threadId}/runs/${runId}`, {
+    headers: { authorization: `Bearer ${token}` },
+    signal: signal ?? AbortSignal.timeout(15_000),
+  });
+  await response.body?.cancel();
+  return response.status;
+}
+
 describe("a client that leaves", () => {
-  it("while the first keys are being fetched, takes nobody with it", async () => {
-    const targets = await Promise.all(Array.from({ length: 8 }, () => upstream.startRun("ann")));
-    const [first, ...others] = targets as [StartedRun, ...StartedRun[]];
+  it("while the first keys are being fetched, takes none of two hundred with it", async () => {
+    const target = await upstream.startRun("ann");
     const token = await tokenOf("ann");
     const leaving = new AbortController();
-    const gone = cancel(first, token, leaving.signal).catch(() => "gone");
+    const gone = read(target, token, leaving.signal).catch(() => "gone");
     await until(() => keyRequests > 0);
     leaving.abort();
     expect(await gone).toBe("gone");
 
-    const replies = await Promise.all(others.map((target) => cancel(target, token)));
-    expect(replies.map(({ status }) => status)).toEqual(others.map(() => 200));
-    expect((await cancel(others[0] as StartedRun, token)).status).toBe(200);
+    const followers = Array.from({ length: 200 }, () => read(target, token));
+    expect(await Promise.all(followers)).toEqual(followers.map(() => 200));
+    expect(keyRequests).toBe(1);
+    // Nor is the isolate the worse for it.
+    expect(await read(target, token)).toBe(200);
+    expect((await cancel(target, token)).status).toBe(200);
+    expect(keyRequests).toBe(1);
   });
 
   it("while its cancel is under way, leaves the others who pressed Stop with its result", async () => {

@@ -290,6 +290,17 @@ describe("a provider that is down", () => {
     expect(await statusBy(NEXT)).toBe(200);
   });
 
+  it("is asked again when it is back, also about a key that it did not have before", async () => {
+    const { state, statusBy } = await createProvider(FIRST);
+    const [stranger = NEXT, another = NEXT] = strangers(NEXT, 2);
+    expect(await statusBy(stranger)).toBe(401);
+    state.answer = down;
+    expect(await statusBy(another)).toBe(503);
+    state.answer = publishing(FIRST);
+    state.nowMs += SECOND;
+    expect(await statusBy(stranger)).toBe(401);
+  });
+
   it("does no harm to another provider's people", async () => {
     const { state, statusBy } = await createProvider(FIRST);
     state.answer = down;
@@ -318,7 +329,7 @@ describe("a provider that is down", () => {
     const { state, statusBy } = await createProvider(FIRST);
     state.answer = () => new Promise(() => undefined);
     const lost = statusBy(FIRST);
-    await scheduler.wait(20);
+    await expect.poll(() => state.fetches).toBe(1);
     state.answer = publishing(FIRST);
     expect(await statusBy(FIRST)).toBe(200);
     expect(state.fetches).toBe(2);
@@ -331,7 +342,7 @@ describe("a provider that is down", () => {
     const { promise, resolve: late } = Promise.withResolvers<Response>();
     state.answer = () => promise;
     const lost = statusBy(FIRST);
-    await scheduler.wait(20);
+    await expect.poll(() => state.fetches).toBe(1);
     state.answer = publishing(NEXT);
     expect(await statusBy(NEXT)).toBe(200);
     state.nowMs -= 1;

@@ -57,9 +57,10 @@ export async function createProvider(key: SigningKey, options: ProviderOptions =
       if (String(input) !== entry.jwks_uri) return simulator(input, init);
       state.fetches += 1;
       asked.push(init ?? {});
+      const { answer } = state;
       // As over a network: nobody gets the keys in the same instant.
       await scheduler.wait(5);
-      return state.answer(input, init);
+      return answer(input, init);
     },
   });
   const path = pathOf(await gateway.startRun());
