@@ -6,7 +6,7 @@ import * as z from "zod";
 const TIMEOUT_MS = 250;
 
 export interface Shelved {
-  /** When the provider gave it, in milliseconds since the epoch. */
+  /** When the provider was asked for it, in milliseconds since the epoch. */
   readonly fetchedAt: number;
   /** The document as it was published; it is checked again by whoever takes it. */
   readonly document: string;

@@ -344,11 +344,24 @@ describe("a provider that is down", () => {
     const lost = statusBy(FIRST);
     await expect.poll(() => state.fetches).toBe(1);
     state.answer = publishing(NEXT);
+    state.nowMs += 1;
     expect(await statusBy(NEXT)).toBe(200);
-    state.nowMs -= 1;
     late(await publishing(FIRST)());
     expect(await lost).toBe(401);
     expect(await statusBy(NEXT)).toBe(200);
+  });
+
+  it("and fails an attempt that was given up is no outage once a later one was answered", async () => {
+    const { state, statusBy } = await createProvider(FIRST);
+    const { promise, reject } = Promise.withResolvers<Response>();
+    state.answer = () => promise;
+    const lost = statusBy(FIRST);
+    await expect.poll(() => state.fetches).toBe(1);
+    state.answer = publishing(FIRST);
+    expect(await statusBy(FIRST)).toBe(200);
+    reject(new TypeError("Network connection lost."));
+    expect(await lost).toBe(200);
+    expect(await statusBy(NEXT)).toBe(401);
   });
 });
 
