@@ -9,7 +9,7 @@ import {
   SignJWT,
 } from "jose";
 
-export type Algorithm = "RS256" | "PS256" | "ES256" | "EdDSA";
+export type Algorithm = "RS256" | "PS256" | "ES256" | "ES384" | "EdDSA";
 
 export interface SigningKey {
   readonly alg: Algorithm;

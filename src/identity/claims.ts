@@ -102,7 +102,9 @@ function assertTimes(
   now: number,
 ): void {
   if (exp <= now - SKEW_SECONDS) throw badClaim("exp", "past");
-  if (exp > now + max_lifetime_hours * 3_600 + SKEW_SECONDS) throw badClaim("exp", "too far away");
+  const begun = Math.min(iat ?? now, now);
+  if (exp - begun > max_lifetime_hours * 3_600 + SKEW_SECONDS)
+    throw badClaim("exp", "too far away");
   if (nbf !== undefined && nbf > now + SKEW_SECONDS) throw badClaim("nbf", "in the future");
   if (iat !== undefined && iat > now + SKEW_SECONDS) throw badClaim("iat", "in the future");
 }

@@ -102,7 +102,28 @@ function curveDefectOf({ kty, crv = "", x, y }: PublishedKey): string | null {
       BASE64URL.test(text) &&
       Buffer.from(text, "base64url").byteLength === COORDINATE_BYTES[crv],
   );
-  return whole ? null : `a key on ${crv} without whole coordinates`;
+  if (!whole) return `a key on ${crv} without whole coordinates`;
+  return crv === "Ed25519" && isOfSmallOrder(x ?? "") ? "an Ed25519 key of small order" : null;
+}
+
+/**
+ * The y coordinates of the points whose order divides eight, as 255 bits little-endian, and the two that
+ * stand for the same ones beyond the field. Signatures under them are true of almost any message
+ * (RFC 8032 §5.1.3 decodes them all).
+ */
+const SMALL_ORDER = new Set([
+  "00".repeat(32),
+  `01${"00".repeat(31)}`,
+  "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+  "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+  ...["ec", "ed", "ee"].map((low) => `${low}${"ff".repeat(30)}7f`),
+]);
+
+function isOfSmallOrder(x: string): boolean {
+  const point = Buffer.from(x, "base64url");
+  // The highest bit is the sign of the other coordinate.
+  point.writeUInt8(point.readUInt8(31) & 0x7f, 31);
+  return SMALL_ORDER.has(point.toString("hex"));
 }
 
 /** RFC 7518 §2, Base64urlUInt. Null when it is none, or too long to be worth reading. */
