@@ -81,7 +81,6 @@ export function mayAsk({ asking, retryAt }: Kept, now: number): boolean {
 export function replace(kept: Kept, found: Found): void {
   if (!adopt(kept, found)) return;
   kept.failures = 0;
-  kept.retryAt = NEVER;
   kept.unknown.clear();
 }
 

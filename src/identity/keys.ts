@@ -80,6 +80,7 @@ export function createKeys(source: KeySource): Keys {
       case "first":
         await obtain(source, kept, question);
     }
+    if (wasAsked(kept, question) && !isKnown(kept, kid)) kept.unknown.add(kid);
     return servable(kept, question, source.now());
   };
 }
@@ -104,10 +105,15 @@ function needOf(kept: Kept, question: Question, now: number): "first" | "beside"
 }
 
 /** Too old, or without a key that the provider may have by now. */
-function isDue(kept: Kept, { kid, begunBefore }: Question, now: number): boolean {
+function isDue(kept: Kept, question: Question, now: number): boolean {
   if (!isFresh(kept, now)) return true;
-  const wasAsked = kept.answered > begunBefore || (kept.unknown.has(kid) && !isFailing(kept));
-  return !isKnown(kept, kid) && !wasAsked;
+  const isNobodys = kept.unknown.has(question.kid) && !isFailing(kept);
+  return !isKnown(kept, question.kid) && !isNobodys && !wasAsked(kept, question);
+}
+
+/** The provider has answered an attempt that began after the request had come. */
+function wasAsked({ answered }: Kept, { begunBefore }: Question): boolean {
+  return answered > begunBefore;
 }
 
 /** Another request's attempt if there is one, and else an own one. Never throws. */
@@ -165,7 +171,6 @@ async function renew(source: KeySource, kept: Kept, question: Question): Promise
     const keys = await readKeyDocument(bytes, issuer.algorithms);
     replace(kept, { keys, fetchedAt });
     kept.answered = Math.max(kept.answered, attempt);
-    if (kid !== undefined && !keys.byKid.has(kid)) kept.unknown.add(kid);
     const document = new TextDecoder().decode(bytes);
     const keepSeconds = Math.max(FRESH_MS / 1_000, issuer.max_stale_minutes * 60);
     defer(source.shelf.write(place, { fetchedAt, document }, keepSeconds));

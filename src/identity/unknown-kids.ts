@@ -9,7 +9,7 @@ const KEPT = 256;
 
 export interface UnknownKids {
   has(kid: string | undefined): boolean;
-  add(kid: string): void;
+  add(kid: string | undefined): void;
   /** After every answer of the provider: what it did not have before, it may have now. */
   clear(): void;
   /** Takes one of the questions that are left, if any is. */
@@ -22,7 +22,9 @@ export function createUnknownKids(): UnknownKids {
   let countedAt = Number.NEGATIVE_INFINITY;
   return {
     has: (kid) => kid !== undefined && kids.has(kid),
-    add: (kid) => void kids.set(kid, true),
+    add: (kid) => {
+      if (kid !== undefined) kids.set(kid, true);
+    },
     clear: () => kids.clear(),
     mayAsk: (now) => {
       const refilled = Math.max(0, Math.floor((now - countedAt) / REFILL_MS));
