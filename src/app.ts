@@ -61,8 +61,7 @@ export function createApp(gateway: Gateway): App {
   );
 
   app.post(`${RUN}/cancel`, validated("param", RunParams, "run_not_found"), async (c) => {
-    const ask = await readCancelAsk(c, c.req.valid("param"));
-    const journey = cancelRun(gateway, ask);
+    const journey = cancelRun(gateway, readCancelAsk(c, c.req.valid("param")));
     // A client that leaves must not end it between the cancel and its record.
     c.executionCtx.waitUntil(journey.catch(() => undefined));
     return respond(c, await journey);

@@ -16,11 +16,11 @@ import { cancelUpstreamRun, waitUntilTerminal } from "./upstreams/stop.ts";
  * upstream's adapter normalises, so that from `cancelUpstreamRun` on there are only Runs.
  */
 export async function cancelRun(gateway: Gateway, ask: CancelAsk): Promise<Answer> {
-  const { caller, tenant, upstream, event, denied } = await enter(gateway, ask, ask.reason);
+  const { caller, tenant, upstream, event, denied } = await enter(gateway, ask);
   const { target, prefer } = ask;
   const waitMs = (prefer.waitSeconds ?? 0) * 1_000;
 
-  const { rule, read } = await permit(upstream, tenant, caller, target, ask.reason).catch(denied);
+  const { rule, read } = await permit(upstream, tenant, caller, target, event.reason).catch(denied);
   const entry = await begin(gateway.audit, tenant, event, rule.id).catch(denied);
   const stopped =
     entry.handover?.result ??

@@ -25,17 +25,22 @@ export interface Entered {
   readonly denied: (error: unknown) => never;
 }
 
-type Asked = Ask & { readonly target: Target | null };
+type Asked = Ask & {
+  readonly target: Target | null;
+  /** Why it is asked for, if that can be said. */
+  readonly reason?: () => Promise<string | null>;
+};
 
 /**
- * Throws `Refusal`: not authenticated, no such tenant, too often, switched off. Until the tenant is
- * known nothing can be recorded: there is no log to put it in.
+ * Throws `Refusal`: not authenticated, no such tenant, no such body, too often, switched off. Until the
+ * tenant is known nothing can be recorded: there is no log to put it in.
  */
-export async function enter(gateway: Gateway, ask: Asked, reason: string | null): Promise<Entered> {
+export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
   const { issuers } = await gateway.config.base();
   const caller = await authenticate(gateway, issuers, ask);
   const tenant = await gateway.config.tenant(caller.tenant);
   if (tenant === null) throw new Refusal("tenant_not_allowed", { detail: "no such tenant" });
+  const reason = (await ask.reason?.()) ?? null;
   const event = await describe(gateway.audit, tenant, caller, ask.target, reason, ask.request);
   const denied = recordRefusal(gateway, ask, tenant, event);
   await assertRate(gateway, tenant.rate, tenant.id, caller.subject).catch(denied);
@@ -89,7 +94,7 @@ export interface Auditor {
 
 /** The way in for those who read the audit log. Throws `Refusal`. */
 export async function enterAsAuditor(gateway: Gateway, ask: Ask): Promise<Auditor> {
-  const { caller, tenant, denied } = await enter(gateway, { ...ask, target: null }, null);
+  const { caller, tenant, denied } = await enter(gateway, { ...ask, target: null });
   if (!caller.scopes.has(AUDIT_SCOPE)) {
     denied(new Refusal("insufficient_scope", { detail: AUDIT_SCOPE }));
   }

@@ -8,7 +8,7 @@ import { readUpstreamRun, shown } from "./upstreams/read.ts";
 
 /** Throws `Refusal`. A refusal is put on record, an answer is not. */
 export async function readRun(gateway: Gateway, ask: RunAsk): Promise<Answer> {
-  const { caller, tenant, upstream, denied } = await enter(gateway, ask, null);
+  const { caller, tenant, upstream, denied } = await enter(gateway, ask);
   const { target } = ask;
   const { read } = await permit(upstream, tenant, caller, target, undefined).catch(denied);
   const found = read ?? (await readUpstreamRun(upstream, tenant.connection, target).catch(denied));

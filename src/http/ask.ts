@@ -26,7 +26,8 @@ export interface RunAsk extends Ask {
 }
 
 export interface CancelAsk extends RunAsk {
-  readonly reason: string | null;
+  /** Throws as `readReason`. Not before it is known who asks: a stranger's body is not read. */
+  readonly reason: () => Promise<string | null>;
   readonly prefer: Preferences;
 }
 
@@ -65,11 +66,10 @@ export function readRunAsk(context: Context, { thread_id, run_id }: RunIds): Run
   return { ...readAsk(context), target: { threadId: thread_id, runId: run_id } };
 }
 
-/** Throws as `readReason`. */
-export async function readCancelAsk(context: Context, ids: RunIds): Promise<CancelAsk> {
+export function readCancelAsk(context: Context, ids: RunIds): CancelAsk {
   return {
     ...readRunAsk(context, ids),
-    reason: await readReason(context.req.raw),
+    reason: () => readReason(context.req.raw),
     prefer: readPreferences(context.req.header("prefer")),
   };
 }

@@ -102,12 +102,16 @@ export async function createHarness(options: HarnessOptions = {}) {
     begin,
     request,
     tokenFor: (person: Person, claims: Json = {}) => tokenFor(person, claims),
-    cancel: (target: RunIds, token: string, init: RequestInit = {}) =>
-      request(`${pathOf(target)}/cancel`, {
+    cancel: async (target: RunIds, token: string, init: RequestInit = {}) => {
+      const response = await request(`${pathOf(target)}/cancel`, {
         method: "POST",
         ...init,
         headers: { authorization: `Bearer ${token}`, ...(init.headers as Record<string, string>) },
-      }),
+      });
+      // Clicks of the same millisecond overlap, and without a network the next one may be as quick.
+      await scheduler.wait(2);
+      return response;
+    },
     read: (target: RunIds, token: string) =>
       request(pathOf(target), { headers: { authorization: `Bearer ${token}` } }),
     events,
