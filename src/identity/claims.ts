@@ -56,7 +56,8 @@ const Audiences = z.union([
   z.array(z.string()).max(MAX_AUDIENCES),
 ]);
 
-const GrantDetail = z.object({
+/** Strict: a member that is not known here may narrow the grant, and a misspelt one must not widen it. */
+const GrantDetail = z.strictObject({
   type: z.literal("run_cancel"),
   thread_id: z.string(),
   run_id: z.string().optional(),
@@ -75,6 +76,9 @@ export function readClaims(payload: Payload, issuer: TrustedIssuer, nowSeconds: 
   assertTimes(parsed.data, issuer, nowSeconds);
   assertAudience(payload, issuer);
   assertPurpose(payload, issuer);
+  const tokenId = nameOrNull(payload["jti"]);
+  // One that cannot be named cannot be revoked.
+  if (tokenId === null && Object.hasOwn(payload, "jti")) throw badClaim("jti", "malformed");
   return {
     issuer: issuer.issuer,
     subject: parsed.data.sub,
@@ -82,7 +86,7 @@ export function readClaims(payload: Payload, issuer: TrustedIssuer, nowSeconds: 
     scopes: scopesOf(payload, issuer),
     grants: grantsOf(payload["authorization_details"]),
     clientId: nameOrNull(payload["client_id"] ?? payload["azp"]),
-    tokenId: nameOrNull(payload["jti"]),
+    tokenId,
   };
 }
 
@@ -126,6 +130,8 @@ function assertPurpose(payload: Payload, { claims, accept_id_tokens }: TrustedIs
   }
   // RFC 7800 §3: it is worth something to whoever proves a key, and no proof is taken here.
   if (Object.hasOwn(payload, "cnf")) throw badClaim("cnf", "bound to its sender");
+  // RFC 8417 §2.2: an event, such as a logout, is no permission, whatever its `typ` says.
+  if (Object.hasOwn(payload, "events")) throw badClaim("events", "a security event");
   const mark = ID_TOKEN_CLAIMS.find((name) => Object.hasOwn(payload, name));
   if (mark !== undefined && !accept_id_tokens) throw badClaim(mark, "only ID tokens have it");
 }

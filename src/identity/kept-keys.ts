@@ -79,17 +79,16 @@ export function mayAsk({ asking, retryAt }: Kept, now: number): boolean {
 
 /** After a good answer, whosever it was. */
 export function replace(kept: Kept, found: Found): void {
-  if (!adopt(kept, found)) return;
+  adopt(kept, found);
   kept.failures = 0;
   kept.unknown.clear();
 }
 
-/** The whole set: a key that is no longer published is a key no longer. False when it is out of date. */
-export function adopt(kept: Kept, { keys, fetchedAt }: Found): boolean {
-  if (fetchedAt < kept.fetchedAt) return false;
+/** The whole set, unless it is out of date: a key that is no longer published is a key no longer. */
+export function adopt(kept: Kept, { keys, fetchedAt }: Found): void {
+  if (fetchedAt < kept.fetchedAt) return;
   kept.keys = keys;
   kept.fetchedAt = fetchedAt;
-  return true;
 }
 
 /** Doubling, with jitter: isolates that lost the provider together do not come back together. */

@@ -101,7 +101,8 @@ function needOf(kept: Kept, question: Question, now: number): "first" | "beside"
   if (!isDue(kept, question, now)) return isAgeing(kept, now) ? "beside" : "none";
   const { issuer, kid } = question;
   const bearable = isOutage(kept, now) && isUsable(kept, issuer, now) && isKnown(kept, kid);
-  return bearable ? "beside" : "first";
+  // Whoever may ask waits for the answer, or a key withdrawn before the outage would pass once after it.
+  return bearable && !mayAsk(kept, now) ? "none" : "first";
 }
 
 /** Too old, or without a key that the provider may have by now. */
@@ -200,7 +201,8 @@ async function readShelf(
   try {
     const bytes = new TextEncoder().encode(shelved.document);
     const keys = await readKeyDocument(bytes, issuer.algorithms);
-    return { keys, fetchedAt: shelved.fetchedAt };
+    // From a clock that is ahead: taken as it is, it would count as newer than the provider's next answer.
+    return { keys, fetchedAt: Math.min(shelved.fetchedAt, now()) };
   } catch {
     return null;
   }

@@ -219,6 +219,18 @@ describe("scopes", () => {
   });
 });
 
+describe("a token that is none for this", () => {
+  it.each<[string, Json]>([
+    ["is a logout", { events: { "http://schemas.openid.net/event/backchannel-logout": {} } }],
+    ["is an empty event", { events: {} }],
+    ["has a number for a name", { jti: 7 }],
+    ["has a name too long to be revoked", { jti: "j".repeat(256) }],
+    ["has no text for a name", { jti: "" }],
+  ])("because it %s is refused", async (_, over) => {
+    expect(await statusWith(over, { typ: "JWT" })).toBe(401);
+  });
+});
+
 describe("the claims that an issuer's config asks for", () => {
   const asking = { token_use: "access", verified: true, act: null, constructor: null };
   it.each<[Json, number]>([

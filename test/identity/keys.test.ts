@@ -325,7 +325,18 @@ describe("a provider that is down", () => {
     expect(await statusBy(FIRST, { iss: "https://id.healthy.test/" })).toBe(200);
   });
 
-  it("is waited for once by those who have old keys, and then no more", async () => {
+  it("for a moment does not let a withdrawn key pass once more", async () => {
+    const { state, statusBy } = await createProvider(FIRST);
+    await statusBy(FIRST);
+    state.answer = down;
+    state.nowMs += 299 * SECOND;
+    expect(await statusBy(FIRST)).toBe(200);
+    state.answer = publishing(NEXT);
+    state.nowMs += 59.5 * SECOND;
+    expect(await statusBy(FIRST)).toBe(401);
+  });
+
+  it("is waited for by one of those who have old keys, and by none of the others", async () => {
     const { state, statusBy, begin } = await createProvider(FIRST);
     await statusBy(FIRST);
     state.nowMs += 6 * MINUTE;
@@ -334,13 +345,11 @@ describe("a provider that is down", () => {
     state.nowMs += 5 * SECOND;
     const { promise, resolve: answer } = Promise.withResolvers<Response>();
     state.answer = () => promise;
-    const { response, settled } = await begin(FIRST);
-    expect((await response).status).toBe(200);
+    const waiting = await begin(FIRST);
+    await expect.poll(() => state.fetches).toBe(3);
+    expect((await (await begin(FIRST)).response).status).toBe(200);
     answer(publishing(NEXT)());
-    await settled;
-    expect(state.fetches).toBe(3);
-    state.answer = publishing(NEXT);
-    expect(await statusBy(FIRST)).toBe(401);
+    expect((await waiting.response).status).toBe(401);
   });
 
   it("in a request that never comes back holds the others up, but not for good", async () => {
@@ -487,6 +496,18 @@ describe("isolates of one place", () => {
       expect(await fresh.statusBy(FIRST)).toBe(401);
       expect(fresh.state.fetches).toBe(1);
     }
+  });
+
+  it("are not kept from the provider's answer by a clock that is ahead", async () => {
+    const { isolate } = await createPlace();
+    const [ahead, behind] = [await isolate(), await isolate()];
+    ahead.state.nowMs += 50 * SECOND;
+    await ahead.statusBy(FIRST);
+    expect(await behind.statusBy(FIRST)).toBe(200);
+    expect(behind.state.fetches).toBe(0);
+    behind.state.nowMs += 10 * SECOND;
+    behind.state.answer = publishing(FIRST, NEXT);
+    expect(await behind.statusBy(NEXT)).toBe(200);
   });
 
   it("ask the provider about a key that none of them has heard of", async () => {
