@@ -1,5 +1,7 @@
 // Requests that share an isolate: a client that leaves must neither hang nor poison those that follow.
 // Under `wrangler dev`, since the vitest plugin turns the runtime's own rule for this off.
+// Here the runtime goes on with the request of a client that has left; one whose work really dies is in
+// `test/identity/keys.test.ts` ("never comes back", "kept alive").
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

@@ -178,6 +178,16 @@ describe("ownership by grant", () => {
     ],
     ["a null run", ({ thread }) => [{ type: "run_cancel", thread_id: thread, run_id: null }]],
     [
+      "the thread by a misspelt run_id",
+      ({ thread }) => [{ type: "run_cancel", thread_id: thread, runId: "run_other" }],
+    ],
+    [
+      "the run at another place",
+      ({ thread, run }) => [
+        { type: "run_cancel", thread_id: thread, run_id: run, locations: ["https://x.test"] },
+      ],
+    ],
+    [
       "no list of grants",
       ({ thread, run }) => ({ type: "run_cancel", thread_id: thread, run_id: run }),
     ],
