@@ -5,6 +5,8 @@ import type { LedgerRpc } from "./audit/ledger.ts";
 import type { AuditKv } from "./audit/log.ts";
 import { createSigner, NO_SIGNER } from "./audit/sign.ts";
 import { createNameSubject } from "./audit/subject.ts";
+import { createAccessTokens } from "./config/access-tokens.ts";
+import { createEncryptionKeys } from "./config/credentials.ts";
 import { type ConfigStore, createConfigStore } from "./config/store.ts";
 import { Refusal } from "./failure.ts";
 import { createKeyShelf } from "./identity/key-shelf.ts";
@@ -46,8 +48,15 @@ export interface Gateway extends World {
 export function createGateway(bindings: Bindings, world: World): Gateway {
   const { secret } = bindings;
   const signer = createSigner(secret("AUDIT_SIGNING_KEY"));
-  const allowLoopbackHttp = secret("ALLOW_LOOPBACK_HTTP") === "true";
-  const store = createConfigStore({ ...world, kv: bindings.config, secret, allowLoopbackHttp });
+  const store = createConfigStore({
+    ...world,
+    kv: bindings.config,
+    secret,
+    encryptionKeys: createEncryptionKeys(secret),
+    accessTokens: createAccessTokens(world),
+    hasTier: (name) => bindings.limits.tier(name) !== undefined,
+    allowLoopbackHttp: secret("ALLOW_LOOPBACK_HTTP") === "true",
+  });
   return {
     ...world,
     config: signer === null ? refusing(world.log) : store,

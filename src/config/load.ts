@@ -1,17 +1,18 @@
-// A stored text → what the journey uses: checked, cross-references followed, secrets resolved. Pure.
+// A stored text → what the journey uses: checked, cross-references followed, credentials resolved.
 import type * as z from "zod";
 import type { Connection } from "../upstreams/call.ts";
 import { adapterOf } from "../upstreams/index.ts";
+import { type CredentialTools, type Loaded, loadCredentials } from "./credentials.ts";
 import {
   BaseDocument,
+  type CREDENTIALS,
   describeProblem,
   type Issuer,
   isLoopbackHttp,
+  rateBinding,
   TenantEntry,
   type UpstreamEntry,
 } from "./schema.ts";
-
-export type Loaded<T> = { readonly value: T } | { readonly problem: string };
 
 /** An issuer with its tenants ready to be looked up: by what its claim says, or always the same. */
 export interface TrustedIssuer extends Issuer {
@@ -25,13 +26,15 @@ export interface Base {
   readonly origins: ReadonlySet<string>;
 }
 
-export interface Tenant extends Omit<TenantEntry, "upstream" | "credential"> {
+export interface Tenant extends Omit<TenantEntry, "upstream" | (typeof CREDENTIALS)[number]> {
   readonly id: string;
   readonly connection: Connection;
 }
 
-export interface LoadContext {
-  readonly secret: (name: string) => string | undefined;
+export interface LoadContext extends CredentialTools {
+  /** Whether wrangler.toml has such a tier. */
+  readonly hasTier: (name: string) => boolean;
+  /** Only a gateway on one's own machine accepts http: on loopback. */
   readonly allowLoopbackHttp: boolean;
 }
 
@@ -46,7 +49,7 @@ export function loadBase(context: LoadContext, text: string | null): Loaded<Base
       ...Object.values(upstreams).map((upstream) => upstream.base_url),
     ];
     const local = addresses.find(isLoopbackHttp);
-    if (local !== undefined) return { problem: `${local}: a deployed gateway allows https only` };
+    if (local !== undefined) return { problem: httpsOnly(local) };
   }
   return {
     value: {
@@ -57,6 +60,10 @@ export function loadBase(context: LoadContext, text: string | null): Loaded<Base
   };
 }
 
+function httpsOnly(address: string): string {
+  return `${address}: a deployed gateway allows https only`;
+}
+
 function trusted(issuer: Issuer): TrustedIssuer {
   const { tenant } = issuer;
   if ("fixed" in tenant) return { ...issuer, tenants: null };
@@ -65,30 +72,35 @@ function trusted(issuer: Issuer): TrustedIssuer {
 }
 
 /** Null when there is no such tenant, which is no defect of the config. */
-export function loadTenant(
+export async function loadTenant(
   context: LoadContext,
   id: string,
   upstreams: Base["upstreams"],
   text: string | null,
-): Loaded<Tenant | null> {
+): Promise<Loaded<Tenant | null>> {
   if (text === null) return { value: null };
+  const bad = (problem: string) => ({ problem: `tenant ${id}: ${problem}` });
   const parsed = parse(TenantEntry, text);
-  if ("problem" in parsed) return { problem: `tenant ${id}: ${parsed.problem}` };
-  const { upstream: name, credential, ...policy } = parsed.value;
+  if ("problem" in parsed) return bad(parsed.problem);
+  const { upstream: name, credential, second_credential, ...policy } = parsed.value;
   const entry = upstreams.get(name);
-  if (entry === undefined) {
-    return { problem: `tenant ${id}: there is no upstream named '${name}'` };
-  }
-  const key = context.secret(credential.secret);
-  if (key === undefined || key === "") {
-    return { problem: `tenant ${id}: the secret ${credential.secret} is not set` };
-  }
+  if (entry === undefined) return bad(`there is no upstream named '${name}'`);
+  const tokenUrls = [credential, second_credential].flatMap((entry) =>
+    entry !== undefined && "client_credentials" in entry ? entry.client_credentials.token_url : [],
+  );
+  const local = context.allowLoopbackHttp ? undefined : tokenUrls.find(isLoopbackHttp);
+  if (local !== undefined) return bad(httpsOnly(local));
+  const keys = await loadCredentials(context, id, { credential, second_credential });
+  if ("problem" in keys) return bad(keys.problem);
   if (policy.audit.subject === "hmac" && !context.secret("AUDIT_SUBJECT_KEY")) {
-    return { problem: `tenant ${id}: audit.subject needs the secret AUDIT_SUBJECT_KEY` };
+    return bad("audit.subject needs the secret AUDIT_SUBJECT_KEY");
+  }
+  if (policy.rate !== undefined && !context.hasTier(policy.rate)) {
+    return bad(`there is no binding ${rateBinding(policy.rate)} for its rate`);
   }
   const { kind, base_url, ...options } = entry;
   const baseUrl = base_url.replace(/\/+$/, "");
-  const connection = { name, adapter: adapterOf(kind), baseUrl, options, key };
+  const connection = { name, adapter: adapterOf(kind), baseUrl, options, nextKey: keys.value };
   return { value: { ...policy, id, connection } };
 }
 

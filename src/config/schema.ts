@@ -17,14 +17,19 @@ const TenantId = z
  * upstream, and its bindings are no secrets.
  */
 const OWN_NAMES: readonly string[] = [
-  ...["AUDIT_SIGNING_KEY", "AUDIT_SUBJECT_KEY", "ALLOW_LOOPBACK_HTTP"],
-  ...["CONFIG", "AUDIT", "LEDGER", "RATE_STANDARD", "RATE_STRICT"],
+  ...["AUDIT_SIGNING_KEY", "AUDIT_SUBJECT_KEY", "ALLOW_LOOPBACK_HTTP", "LOCAL_ISSUER_KEY"],
+  ...["KEY_ENCRYPTION_KEY", "KEY_ENCRYPTION_KEY_PREVIOUS", "CONFIG", "AUDIT", "LEDGER"],
+  "ADDRESS_RATE",
 ];
+/** Rate tiers are bindings of this name. */
+const RATE_PREFIX = "RATE_";
+/** The binding in wrangler.toml that counts a tier. */
+export const rateBinding = (tier: string): string => `${RATE_PREFIX}${tier.toUpperCase()}`;
 
 const SecretName = z
   .string()
   .regex(/^[A-Z][A-Z0-9_]{0,63}$/, "a secret's name is upper case, such as OPENAI_KEY_ACME")
-  .refine((name) => !OWN_NAMES.includes(name), {
+  .refine((name) => !OWN_NAMES.includes(name) && !name.startsWith(RATE_PREFIX), {
     error: "this name is the gateway's own and must not be sent to an upstream",
   });
 
@@ -127,17 +132,72 @@ const Ownership = z.discriminatedUnion("source", [
     tenant_key: z.string().min(1).max(64),
     subject_key: z.string().min(1).max(64),
   }),
+  z.strictObject({
+    source: z.literal("registry"),
+    /** How long a registration counts, in days. */
+    retention_days: z.int().min(1).max(365).default(30),
+  }),
   z.strictObject({ source: z.literal("credential") }),
 ]);
 export type Ownership = z.infer<typeof Ownership>;
 
-export const Rule = z.strictObject({
-  id: z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, "a rule's id is 1-64 letters, digits, '_.-'"),
-  scopes: z.array(z.string().min(1).max(128)).min(1),
-  runs: z.enum(["own", "tenant"]),
-  reason_required: z.boolean().default(false),
-});
+/** `asst_*` covers every id that begins so. */
+const AssistantPattern = z
+  .string()
+  .max(128)
+  .regex(/^[^*]*\*$|^[^*]+$/, "an assistant's id, or the beginning of one and a star at the end");
+const Assistants = z.array(AssistantPattern).min(1);
+
+export const Rule = z
+  .strictObject({
+    id: z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, "a rule's id is 1-64 letters, digits, '_.-'"),
+    effect: z.enum(["allow", "deny"]).default("allow"),
+    /** All of them are needed. */
+    scopes: z.array(z.string().min(1).max(128)).max(64),
+    runs: z.enum(["own", "tenant"]),
+    assistants: Assistants.optional(),
+    /** How old a run may be to be covered, counted from its creation. */
+    max_age_seconds: z.int().min(1).max(31_536_000).optional(),
+    reason_required: z.boolean().default(false),
+  })
+  .refine(({ effect, scopes }) => effect === "deny" || scopes.length > 0, {
+    path: ["scopes"],
+    error: "a rule that allows needs a scope, or every token of the tenant would do",
+  })
+  .refine(({ effect, reason_required }) => effect === "allow" || !reason_required, {
+    path: ["reason_required"],
+    error: "a rule that denies asks for no reason",
+  });
 export type Rule = z.infer<typeof Rule>;
+
+/** A compact JWE (RFC 7516 §7.1) of `gateway seal`, with `dir` and so an empty second part. */
+const Sealed = z
+  .string()
+  .max(8_192)
+  .regex(
+    /^[\w-]+\.\.[\w-]+\.[\w-]+\.[\w-]+$/,
+    "not a sealed key: make one with 'npm run gateway -- seal'",
+  );
+const StoredKey = z.union(
+  [z.strictObject({ secret: SecretName }), z.strictObject({ sealed: Sealed })],
+  { error: 'give {"secret": "NAME"} or {"sealed": "…"}' },
+);
+export type StoredKey = z.infer<typeof StoredKey>;
+
+/** OAuth 2.0 client credentials (RFC 6749 §4.4): Entra ID's, for instance. */
+const ClientCredentials = z.strictObject({
+  token_url: Address,
+  client_id: z.string().min(1).max(256),
+  client_secret: StoredKey,
+  scope: z.string().min(1).max(512).optional(),
+});
+export type ClientCredentials = z.infer<typeof ClientCredentials>;
+
+const Credential = z.union(
+  [...StoredKey.options, z.strictObject({ client_credentials: ClientCredentials })],
+  { error: 'give {"secret": "NAME"}, {"sealed": "…"} or {"client_credentials": {…}}' },
+);
+export type Credential = z.infer<typeof Credential>;
 
 const Audit = z.strictObject({
   on_failure: z.enum(["refuse", "proceed"]).default("refuse"),
@@ -151,12 +211,24 @@ const uniqueIds = (rules: readonly Rule[]): boolean =>
 const TenantShape = z.strictObject({
   enabled: z.boolean().default(true),
   upstream: z.string().min(1).max(64),
-  credential: z.strictObject({ secret: SecretName }),
+  credential: Credential,
+  /** Tried once when the upstream refuses the first, so that keys can be changed without a gap. */
+  second_credential: Credential.optional(),
   ownership: Ownership,
-  rules: z.array(Rule).min(1).refine(uniqueIds, { error: "two rules share an id" }),
-  assistants: z.array(z.string().min(1).max(128)).min(1).optional(),
+  rules: z
+    .array(Rule)
+    .min(1)
+    .refine(uniqueIds, { error: "two rules share an id" })
+    .refine((rules) => rules.some(({ effect }) => effect === "allow"), {
+      error: "no rule allows anything; to switch a tenant off, set enabled to false",
+    }),
+  assistants: Assistants.optional(),
   origins: z.array(Origin).default([]),
-  rate: z.enum(["standard", "strict"]).optional(),
+  /** A tier of wrangler.toml. */
+  rate: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]{0,31}$/, "a tier is 1-32 of a-z, 0-9 and '_', as 'standard'")
+    .optional(),
   on_terminal: z.enum(["run", "error"]).default("run"),
   redact: z.array(z.enum(REDACTABLE)).default([]),
   /** Tokens that are refused before their time, by `jti`. */
@@ -198,20 +270,51 @@ export const ConfigDocument = z
       context.addIssue({ code: "custom", path, message: `there is no tenant '${tenant.fixed}'` });
     }
     const tenants = Object.entries(document.tenants);
-    const holders = Map.groupBy(tenants, ([, { credential }]) => credential.secret);
-    for (const [id, { upstream, credential, ownership }] of tenants) {
+    const holders = holdersOf(tenants);
+    for (const [id, { upstream, ownership, ...tenant }] of tenants) {
       const refuse = (member: string, message: string): void =>
         context.addIssue({ code: "custom", path: ["tenants", id, member], message });
       if (!Object.hasOwn(document.upstreams, upstream)) {
         refuse("upstream", `there is no upstream named '${upstream}'`);
       }
-      const sharer = holders.get(credential.secret)?.find(([other]) => other !== id);
-      if (ownership.source === "credential" && sharer !== undefined) {
-        refuse("credential", `proves nothing, since tenant ${sharer[0]} has the same`);
+      for (const member of CREDENTIALS) {
+        const names = tenant[member] === undefined ? [] : credentialNames(tenant[member]);
+        const sharer = names
+          .flatMap((name) => holders.get(name) ?? [])
+          .find((other) => other !== id);
+        if (ownership.source === "credential" && sharer !== undefined) {
+          refuse(member, `proves nothing, since tenant ${sharer} has the same`);
+        }
       }
     }
   });
 export type ConfigDocument = z.infer<typeof ConfigDocument>;
+
+export const CREDENTIALS = ["credential", "second_credential"] as const;
+
+/** By the name of a credential: the tenants that have it. */
+export function holdersOf(
+  tenants: readonly (readonly [string, Pick<TenantEntry, (typeof CREDENTIALS)[number]>])[],
+): ReadonlyMap<string, readonly string[]> {
+  const held = tenants.flatMap(([id, tenant]) =>
+    CREDENTIALS.flatMap((member) => tenant[member] ?? [])
+      .flatMap(credentialNames)
+      .map((name) => ({ id, name })),
+  );
+  return new Map(
+    [...Map.groupBy(held, ({ name }) => name)].map(([name, holders]) => [
+      name,
+      holders.map(({ id }) => id),
+    ]),
+  );
+}
+
+/** What would be the same where two credentials are: a secret's name, a ciphertext, a client. */
+function credentialNames(credential: Credential): string[] {
+  if (!("client_credentials" in credential)) return [JSON.stringify(credential)];
+  const { token_url, client_id, client_secret } = credential.client_credentials;
+  return [JSON.stringify([token_url, client_id]), JSON.stringify(client_secret)];
+}
 
 /** What every request needs: one small KV value, however many tenants there are. */
 export const BaseDocument = z.strictObject({

@@ -3,8 +3,9 @@
 import QuickLRU from "quick-lru";
 import { Refusal } from "../failure.ts";
 import type { Log } from "../logger.ts";
+import type { Loaded } from "./credentials.ts";
 import { BASE_KEY, tenantKey } from "./kv-keys.ts";
-import { type Base, type Loaded, loadBase, loadTenant, type Tenant } from "./load.ts";
+import { type Base, type LoadContext, loadBase, loadTenant, type Tenant } from "./load.ts";
 
 /** How long a value is used before it is read again: with KV's own cache, a kill switch is everywhere within 90 s. */
 const FRESH_MS = 30_000;
@@ -24,14 +25,10 @@ export interface ConfigStore {
   tenant(id: string): Promise<Tenant | null>;
 }
 
-export interface ConfigSource {
+export interface ConfigSource extends LoadContext {
   readonly kv: Pick<KVNamespace, "get">;
   readonly now: () => number;
   readonly log: Log;
-  /** The Worker's secret of that name. */
-  readonly secret: (name: string) => string | undefined;
-  /** Only a gateway on one's own machine accepts http: on loopback. */
-  readonly allowLoopbackHttp: boolean;
 }
 
 interface Entry<T> {
@@ -48,7 +45,7 @@ export function createConfigStore(source: ConfigSource): ConfigStore {
   async function read<T>(
     cache: QuickLRU<string, Entry<T>>,
     key: string,
-    parse: (text: string | null) => Loaded<T>,
+    parse: (text: string | null) => Loaded<T> | Promise<Loaded<T>>,
   ): Promise<T> {
     const kept = cache.get(key);
     const usable = kept !== undefined && source.now() - kept.readAt < LAST_GOOD_MS;
@@ -62,7 +59,7 @@ export function createConfigStore(source: ConfigSource): ConfigStore {
       cache.set(key, { ...kept, askedAt: source.now() });
       return unwrap(kept.loaded);
     }
-    const loaded = parse(text);
+    const loaded = await parse(text);
     if ("problem" in loaded) {
       source.log("error", "config_invalid", { key, detail: loaded.problem });
     }

@@ -2,6 +2,7 @@
 
 import { Refusal } from "../failure.ts";
 import { readBytes } from "../http/body.ts";
+import type { Log } from "../logger.ts";
 import { VERSION } from "../version.ts";
 import type { Reply, Upstream, UpstreamOptions, UpstreamRequest } from "./upstream.ts";
 
@@ -10,7 +11,13 @@ const BODY_BYTES = 256 * 1024;
 /** `Retry-After` is re-stated to the client, so it is bounded. */
 const RETRY_AFTER_SECONDS = 3_600;
 
-/** An upstream with the tenant's key in its hand. */
+/**
+ * The key to send; after a refusal of `refused` another one, or null when there is none. Throws
+ * `Refusal` where a key has to be fetched and cannot be.
+ */
+export type NextKey = (refused: string | null, signal: AbortSignal) => Promise<string | null>;
+
+/** An upstream with the tenant's key within reach. */
 export interface Connection {
   /** The name in the config; what audit events call it. */
   readonly name: string;
@@ -18,7 +25,7 @@ export interface Connection {
   /** Without a slash at the end. */
   readonly baseUrl: string;
   readonly options: UpstreamOptions;
-  readonly key: string;
+  readonly nextKey: NextKey;
 }
 
 export interface CallTools {
@@ -26,6 +33,7 @@ export interface CallTools {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly traceparent: string | undefined;
+  readonly log: Log;
 }
 
 export interface UpstreamReply extends Reply {
@@ -34,21 +42,45 @@ export interface UpstreamReply extends Reply {
 }
 
 /**
- * Sends one request. Any status is a reply, that of a redirect too: it is not followed. Throws
- * `Refusal`: `upstream_timeout` when `signal` ends it, `upstream_unreachable` when the connection
- * fails, `upstream_error` when the body is over the cap or cannot be decoded; before anything is
- * sent, `run_not_found` for an id that would move the path, `config_invalid` for an impossible key.
+ * Sends one request, and once more with another key when the first is refused: a refused request had
+ * no effect. Any status is a reply, that of a redirect too: it is not followed. Throws `Refusal`:
+ * `upstream_timeout` when `signal` ends it, `upstream_unreachable` when the connection fails,
+ * `upstream_error` when the body is over the cap or cannot be decoded; before anything is sent,
+ * `run_not_found` for an id that would move the path, `config_invalid` for an impossible key.
  */
 export async function call(
-  { fetch: fetcher, now, traceparent }: CallTools,
+  tools: CallTools,
   connection: Connection,
   request: UpstreamRequest,
   signal: AbortSignal,
 ): Promise<UpstreamReply> {
   const url = addressOf(connection.baseUrl, request);
+  const key = await connection.nextKey(null, signal);
+  if (key === null) throw new Refusal("config_invalid", { detail: "there is no upstream key" });
+  const reply = await send(tools, connection, request.method, url, key, signal);
+  if (!isKeyRefused(reply)) return reply;
+  const other = await connection.nextKey(key, signal);
+  if (other === null) return reply;
+  tools.log("warn", "upstream_key_refused", { upstream: connection.name, status: reply.status });
+  return await send(tools, connection, request.method, url, other, signal);
+}
+
+/** Servers disagree about which of the two says that a key is no good. */
+export function isKeyRefused({ status }: Pick<Reply, "status">): boolean {
+  return status === 401 || status === 403;
+}
+
+async function send(
+  { fetch: fetcher, now, traceparent }: CallTools,
+  connection: Connection,
+  method: UpstreamRequest["method"],
+  url: URL,
+  key: string,
+  signal: AbortSignal,
+): Promise<UpstreamReply> {
   const init: RequestInit = {
-    method: request.method,
-    headers: headersFor(connection, traceparent),
+    method,
+    headers: headersFor(connection, key, traceparent),
     // Followed, a redirect would carry the key: workerd strips only `Authorization`.
     redirect: "manual",
     signal,
@@ -89,7 +121,11 @@ function moved(): Refusal {
 const PRINTABLE = /^[ -~]+$/;
 
 /** New headers only: nothing of the client's request reaches an upstream. */
-function headersFor({ adapter, key }: Connection, traceparent: string | undefined): Headers {
+function headersFor(
+  { adapter }: Connection,
+  key: string,
+  traceparent: string | undefined,
+): Headers {
   if (!PRINTABLE.test(key.trim())) {
     throw new Refusal("config_invalid", { detail: "the upstream key does not fit in a header" });
   }

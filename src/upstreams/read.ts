@@ -1,7 +1,7 @@
 // Reads one run: the proof of ownership before a cancel, the truth after it. Sends nothing but GETs.
 import { Refusal } from "../failure.ts";
 import { isTerminal, type Run } from "../runs/run.ts";
-import { type CallTools, type Connection, call, type UpstreamReply } from "./call.ts";
+import { type CallTools, type Connection, call, isKeyRefused, type UpstreamReply } from "./call.ts";
 import type { Target } from "./upstream.ts";
 
 const READ_TIMEOUT_MS = 4_000;
@@ -100,7 +100,7 @@ export function refusalFor({ adapter }: Connection, reply: UpstreamReply): Refus
   const detail = `the upstream answered ${reply.status}`;
   if (adapter.isRetired(reply)) return new Refusal("upstream_retired", { detail });
   if (adapter.isUnknownRun(reply)) return new Refusal("run_not_found", { detail });
-  if (reply.status === 401 || reply.status === 403) {
+  if (isKeyRefused(reply)) {
     return new Refusal("upstream_rejected_credentials", { detail });
   }
   if (reply.status === 429) {

@@ -413,6 +413,86 @@ const DEFECTS: readonly [string, Path, unknown, string][] = [
     "tenants.acme.rules: Too small: expected array to have >=1 items",
   ],
   [
+    "an unknown effect",
+    [...ACME, "rules", 0, "effect"],
+    "maybe",
+    'tenants.acme.rules.0.effect: Invalid option: expected one of "allow"|"deny"',
+  ],
+  [
+    "a rule that denies and asks for a reason",
+    [...ACME, "rules", 1, "effect"],
+    "deny",
+    "tenants.acme.rules.1.reason_required: a rule that denies asks for no reason",
+  ],
+  [
+    "no rule that allows",
+    [...ACME, "rules"],
+    [{ id: "no", effect: "deny", scopes: [], runs: "tenant" }],
+    "tenants.acme.rules: no rule allows anything; to switch a tenant off, set enabled to false",
+  ],
+  [
+    "a rule for runs of no age",
+    [...ACME, "rules", 0, "max_age_seconds"],
+    0,
+    "tenants.acme.rules.0.max_age_seconds: Too small: expected number to be >=1",
+  ],
+  [
+    "a rule for no assistants",
+    [...ACME, "rules", 0, "assistants"],
+    [],
+    "tenants.acme.rules.0.assistants: Too small: expected array to have >=1 items",
+  ],
+  [
+    "a star in the middle of an assistant's id",
+    [...ACME, "assistants"],
+    ["asst_*_support"],
+    "tenants.acme.assistants.0: an assistant's id, or the beginning of one and a star at the end",
+  ],
+  [
+    "a registry that forgets at once",
+    [...ACME, "ownership"],
+    { source: "registry", retention_days: 0 },
+    "tenants.acme.ownership.retention_days: Too small: expected number to be >=1",
+  ],
+  [
+    "a credential of an unknown kind",
+    [...ACME, "credential"],
+    { key: "sk-live-1" },
+    'tenants.acme.credential: give {"secret": "NAME"}, {"sealed": "…"} or {"client_credentials": {…}}',
+  ],
+  [
+    "a credential of two kinds",
+    [...ACME, "credential"],
+    { secret: "KEY", sealed: "eyJ.." },
+    'tenants.acme.credential: give {"secret": "NAME"}, {"sealed": "…"} or {"client_credentials": {…}}',
+  ],
+  [
+    "a key that is not sealed",
+    [...ACME, "credential"],
+    { sealed: "sk-live-1" },
+    "tenants.acme.credential.sealed: not a sealed key: make one with 'npm run gateway -- seal'",
+  ],
+  [
+    "a token endpoint without https",
+    [...ACME, "credential"],
+    {
+      client_credentials: {
+        token_url: "http://login.example.com/token",
+        client_id: "stopgate",
+        client_secret: { secret: "KEY" },
+      },
+    },
+    "tenants.acme.credential.client_credentials.token_url: must be an https URL without user, query or fragment",
+  ],
+  ...["KEY_ENCRYPTION_KEY", "KEY_ENCRYPTION_KEY_PREVIOUS", "RATE_GOLD", "ADDRESS_RATE"].map(
+    (name): [string, Path, unknown, string] => [
+      `the gateway's own ${name} as a credential`,
+      [...ACME, "second_credential"],
+      { secret: name },
+      "tenants.acme.second_credential.secret: this name is the gateway's own and must not be sent to an upstream",
+    ],
+  ),
+  [
     "two rules of one id",
     [...ACME, "rules", 1, "id"],
     "owner",
@@ -422,7 +502,7 @@ const DEFECTS: readonly [string, Path, unknown, string][] = [
     "a rule without scopes",
     [...ACME, "rules", 0, "scopes"],
     [],
-    "tenants.acme.rules.0.scopes: Too small: expected array to have >=1 items",
+    "tenants.acme.rules.0.scopes: a rule that allows needs a scope, or every token of the tenant would do",
   ],
   [
     "a rule for all runs",
@@ -440,7 +520,7 @@ const DEFECTS: readonly [string, Path, unknown, string][] = [
     "an unknown source",
     [...ACME, "ownership"],
     { source: "none" },
-    "tenants.acme.ownership.source: Invalid discriminator value. Expected 'grant' | 'metadata' | 'credential'",
+    "tenants.acme.ownership.source: Invalid discriminator value. Expected 'grant' | 'metadata' | 'registry' | 'credential'",
   ],
   [
     "one's own runs by credential",
@@ -491,10 +571,10 @@ const DEFECTS: readonly [string, Path, unknown, string][] = [
     "tenants.acme.origins.0: must be an exact origin such as https://app.example.com: no path, no wildcard",
   ],
   [
-    "an unknown tier",
+    "a tier that names no binding",
     [...ACME, "rate"],
-    "none",
-    'tenants.acme.rate: Invalid option: expected one of "standard"|"strict"',
+    "Gold!",
+    "tenants.acme.rate: a tier is 1-32 of a-z, 0-9 and '_', as 'standard'",
   ],
   [
     "a field that cannot be hidden",
@@ -541,8 +621,47 @@ describe("a config with", () => {
     expect(problemIn({ ...SAMPLE, tenants })).toBe(
       "tenants.acme.credential: proves nothing, since tenant globex has the same",
     );
+    const second = {
+      ...tenants,
+      globex: {
+        ...tenants.globex,
+        credential: { secret: "KEY_2" },
+        second_credential: shared.credential,
+      },
+    };
+    expect(problemIn({ ...SAMPLE, tenants: second })).toBe(
+      "tenants.acme.credential: proves nothing, since tenant globex has the same",
+    );
     const own = { ...tenants, globex: { ...tenants.globex, credential: { secret: "KEY_2" } } };
     expect(problemIn({ ...SAMPLE, tenants: own })).toBeNull();
+  });
+});
+
+describe("a client that proves the tenant", () => {
+  const client = (client_id: string, name: string) => ({
+    client_credentials: {
+      token_url: "https://login.example.com/token",
+      client_id,
+      client_secret: { secret: name },
+    },
+  });
+  const tenantsWith = (one: unknown, other: unknown) => {
+    const proved = {
+      ...SAMPLE.tenants.acme,
+      ownership: { source: "credential" },
+      rules: [{ id: "any", scopes: ["stop"], runs: "tenant" }],
+    };
+    return { acme: { ...proved, credential: one }, globex: { ...proved, credential: other } };
+  };
+  const shares = "tenants.acme.credential: proves nothing, since tenant globex has the same";
+
+  it.each<[string, unknown, unknown, string | null]>([
+    ["the same client", client("a", "KEY_1"), client("a", "KEY_2"), shares],
+    ["the same secret", client("a", "KEY_1"), client("b", "KEY_1"), shares],
+    ["its secret as a key", client("a", "KEY_1"), { secret: "KEY_1" }, shares],
+    ["nothing in common", client("a", "KEY_1"), client("b", "KEY_2"), null],
+  ])("and another tenant with %s", (_, one, other, problem) => {
+    expect(problemIn({ ...SAMPLE, tenants: tenantsWith(one, other) })).toBe(problem);
   });
 });
 

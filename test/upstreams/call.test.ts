@@ -14,6 +14,7 @@ import {
   answering,
   CONNECTION_LOST,
   connectionTo,
+  keys,
   NOW_SECONDS,
   type Script,
   scripted,
@@ -269,7 +270,7 @@ describe("the headers of a request", () => {
 
   it("carry a key that came with a line end behind it", async () => {
     const script = scripted([json(200, "{}")]);
-    await call(toolsWith(script), { ...CONNECTION, key: `${KEY}\n` }, READ, NEVER);
+    await call(toolsWith(script), { ...CONNECTION, nextKey: keys(`${KEY}\n`) }, READ, NEVER);
     expect(script.requests[0]?.headers.get("x-api-key")).toBe(KEY);
   });
 
@@ -280,7 +281,7 @@ describe("the headers of a request", () => {
     ["nothing in it", " "],
   ])("cannot carry a key with %s: then nothing is sent", async (_, key) => {
     const script = scripted([json(200, "{}")]);
-    const sent = call(toolsWith(script), { ...CONNECTION, key }, READ, NEVER);
+    const sent = call(toolsWith(script), { ...CONNECTION, nextKey: keys(key) }, READ, NEVER);
     const refusal = await sent.catch(asRefusal);
     expect(refusal).toMatchObject({ reason: "config_invalid" });
     expect(JSON.stringify(refusal)).not.toContain("canary");

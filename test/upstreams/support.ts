@@ -1,5 +1,5 @@
 // An upstream that follows a script, and the tools to reach it: a clock that only sleeping moves.
-import type { Connection } from "../../src/upstreams/call.ts";
+import type { Connection, NextKey } from "../../src/upstreams/call.ts";
 import type { UpstreamTools } from "../../src/upstreams/read.ts";
 import type { Target, Upstream } from "../../src/upstreams/upstream.ts";
 import { KEY, type WireReply } from "./replies/replies.ts";
@@ -78,6 +78,7 @@ export function toolsWith(
       return recalled;
     },
     traceparent: undefined,
+    log: () => undefined,
   };
 }
 
@@ -86,5 +87,13 @@ export function connectionTo(
   baseUrl: string,
   options: Connection["options"] = {},
 ): Connection {
-  return { name: "upstream-1", adapter, baseUrl, options, key: KEY };
+  return { name: "upstream-1", adapter, baseUrl, options, nextKey: keys(KEY) };
+}
+
+/** What a tenant's credentials give: each key in its turn. */
+export function keys(...all: readonly string[]): NextKey {
+  return async (refused) => {
+    const tried = refused === null ? 0 : all.indexOf(refused) + 1;
+    return all[tried] ?? null;
+  };
 }
