@@ -2,6 +2,7 @@
 import { v7 as newId } from "uuid";
 import { createApp } from "./app.ts";
 import { LedgerObject, type LedgerRpc } from "./audit/ledger.ts";
+import { rateBinding } from "./config/schema.ts";
 import { type Bindings, createGateway, type World } from "./gateway.ts";
 import { consoleLog as log } from "./logger.ts";
 
@@ -21,12 +22,20 @@ function bindingsOf(env: Env): Bindings {
     // A stub is the object it stands for; its generated type merely cannot say so.
     ledger: (tenant) => env.LEDGER.getByName(tenant) as unknown as LedgerRpc,
     keyCache: () => caches.open("identity-keys"),
-    limits: { standard: env.RATE_STANDARD, strict: env.RATE_STRICT },
+    limits: { address: env.ADDRESS_RATE, tier: (name) => tierOf(env, name) },
     secret: (name) => {
       const value: unknown = Reflect.get(env, name);
       return typeof value === "string" ? value : undefined;
     },
   };
+}
+
+/** Tiers are what wrangler.toml says, so the generated types do not know their names. */
+function tierOf(env: Env, name: string): RateLimit | undefined {
+  const binding: unknown = Reflect.get(env, rateBinding(name));
+  return typeof binding === "object" && binding !== null && "limit" in binding
+    ? (binding as RateLimit)
+    : undefined;
 }
 
 export class Ledger extends LedgerObject<Env> {

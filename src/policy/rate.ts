@@ -1,10 +1,17 @@
-// How often one person may ask: the tenant's tier, counted by the platform, per location.
+// How often one may ask: an address before it is known who asks, a person after. Counted by the
+// platform, per location.
 import { Refusal } from "../failure.ts";
+import { ipv6Network } from "../http/address.ts";
 import type { Log } from "../logger.ts";
 
-/** The tiers that a config may name; each is a binding in wrangler.toml. */
-export type Tier = "standard" | "strict";
-export type RateLimits = Readonly<Record<Tier, Pick<RateLimit, "limit">>>;
+export type Limit = Pick<RateLimit, "limit">;
+
+export interface RateLimits {
+  /** Of one address; undefined when wrangler.toml has no such binding. */
+  readonly address: Limit | undefined;
+  /** Of one person, by the name that a tenant's `rate` gives. */
+  readonly tier: (name: string) => Limit | undefined;
+}
 
 const RETRY_AFTER_SECONDS = 10;
 
@@ -13,19 +20,48 @@ export interface RateTools {
   readonly log: Log;
 }
 
-/** Throws `rate_limited`. A binding that fails lets everybody through: a stop is a safety action. */
-export async function assertRate(
+/** Throws `rate_limited`. An address of this machine is no visitor's: nobody comes from there over a network. */
+export async function assertAddressRate(
   { limits, log }: RateTools,
-  tier: Tier | undefined,
+  address: string | undefined,
+): Promise<void> {
+  const network = address === undefined ? null : networkOf(address);
+  if (network === null) return;
+  await assertWithin(limits.address, network, (detail) =>
+    log("error", "rate_limit_failed", { detail }),
+  );
+}
+
+/** Throws `rate_limited`. */
+export async function assertPersonRate(
+  { limits, log }: RateTools,
+  tier: string | undefined,
   tenant: string,
   subject: string,
 ): Promise<void> {
   if (tier === undefined) return;
+  await assertWithin(limits.tier(tier), `${tenant}\n${subject}`, (detail) =>
+    log("error", "rate_limit_failed", { tenant, detail }),
+  );
+}
+
+/** A counter that fails lets everybody through: a stop is a safety action. */
+async function assertWithin(
+  limit: Limit | undefined,
+  key: string,
+  failed: (detail: string) => void,
+): Promise<void> {
   let within = true;
   try {
-    within = (await limits[tier].limit({ key: `${tenant}\n${subject}` })).success;
+    within = (await limit?.limit({ key }))?.success ?? true;
   } catch (error) {
-    log("error", "rate_limit_failed", { tenant, detail: String(error) });
+    failed(String(error));
   }
   if (!within) throw new Refusal("rate_limited", { retryAfterSeconds: RETRY_AFTER_SECONDS });
+}
+
+/** An IPv4 address, or the /64 of an IPv6 one: whoever has one of its addresses has them all. */
+function networkOf(address: string): string | null {
+  if (address.startsWith("127.") || address === "::1") return null;
+  return address.includes(":") ? ipv6Network(address, 4) : address;
 }
