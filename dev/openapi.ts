@@ -4,6 +4,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { AuditEvent } from "../src/audit/event.ts";
 import { FAILURES, type Reason } from "../src/failure.ts";
+import { Explanation } from "../src/policy/explanation.ts";
 import { OUTCOMES } from "../src/runs/outcome.ts";
 import { Run } from "../src/runs/run.ts";
 import { VERSION } from "../src/version.ts";
@@ -37,6 +38,20 @@ const RUN_READS: readonly Reason[] = CANCELS.filter(
       ...["reason_required", "audit_unavailable", "outcome_unknown"],
     ].includes(reason),
 );
+
+/** What every call of a tenant's own can be refused for. */
+const CALLS: readonly Reason[] = [
+  ...(["invalid_request", "missing_token", "invalid_token", "tenant_not_allowed"] as const),
+  ...(["method_not_allowed", "payload_too_large", "unsupported_media_type"] as const),
+  ...(["rate_limited", "identity_unavailable", "audit_unavailable"] as const),
+  ...(["config_invalid", "internal_error"] as const),
+];
+const REGISTRATIONS: readonly Reason[] = [...CALLS, "insufficient_scope", "run_not_found"];
+/** A decision against the caller is an answer; what is left is what kept it from being made. */
+const EXPLANATIONS: readonly Reason[] = [
+  ...CALLS,
+  ...(Object.keys(FAILURES) as Reason[]).filter((reason) => reason.startsWith("upstream_")),
+];
 
 const text = `${JSON.stringify(description(), null, 2)}\n`;
 if (process.argv.includes("--check")) {
@@ -83,6 +98,46 @@ function description(): Json {
           summary: "Read a run, allowed as its cancel is",
           parameters: ids,
           responses: { 200: run, ...failures(RUN_READS) },
+        },
+      },
+      "/v1/threads/{thread_id}/runs/{run_id}/owner": {
+        put: {
+          operationId: "registerOwner",
+          summary: "Say whose run it is, for tenants whose proof is the registry",
+          description: "Needs the scope `runs:register`. A later registration replaces an earlier.",
+          parameters: ids,
+          requestBody: {
+            required: true,
+            ...json({
+              type: "object",
+              properties: { subject: { type: "string", minLength: 1, maxLength: 255 } },
+              required: ["subject"],
+              additionalProperties: false,
+            }),
+          },
+          responses: {
+            204: { description: "Registered, and on record.", headers: auditHeaders() },
+            ...failures(REGISTRATIONS),
+          },
+        },
+      },
+      "/v1/policy/explain": {
+        post: {
+          operationId: "explainPolicy",
+          summary: "Why the caller may, or may not, cancel a run; cancels nothing",
+          requestBody: {
+            required: true,
+            ...json({
+              type: "object",
+              properties: { thread_id: { type: "string" }, run_id: { type: "string" } },
+              required: ["thread_id", "run_id"],
+              additionalProperties: false,
+            }),
+          },
+          responses: {
+            200: { description: "The decision.", ...json(ref("Explanation")) },
+            ...failures(EXPLANATIONS),
+          },
         },
       },
       "/v1/audit/events": {
@@ -169,6 +224,7 @@ function description(): Json {
       },
       schemas: {
         Run: schemaOf(Run),
+        Explanation: schemaOf(Explanation),
         AuditEvent: schemaOf(AuditEvent),
         EventList: {
           type: "object",
@@ -214,8 +270,18 @@ function failures(reasons: readonly Reason[]): Json {
   );
 }
 
+function header(description: string, schema: Json): Json {
+  return { description, schema };
+}
+
+function auditHeaders(): Json {
+  return {
+    "audit-id": header("The event's id.", { type: "string" }),
+    "x-request-id": header("The request's id in the log.", { type: "string" }),
+  };
+}
+
 function runHeaders(): Json {
-  const header = (description: string, schema: Json): Json => ({ description, schema });
   return {
     "cancel-outcome": header("What is true of the cancel; absent on a read.", { enum: OUTCOMES }),
     "audit-id": header("The event's id, or `none`; absent on a read.", { type: "string" }),

@@ -6,6 +6,7 @@ import { secureHeaders } from "hono/secure-headers";
 import { exportEvents, findEvent, listEvents } from "./audit/api.ts";
 import { cancelRun } from "./cancel.ts";
 import { enterAsAuditor } from "./enter.ts";
+import { explainPolicy } from "./explain.ts";
 import { asRefusal, Refusal } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
 import {
@@ -14,14 +15,17 @@ import {
   RunParams,
   readAuditAsk,
   readCancelAsk,
+  readExplainAsk,
+  readRegisterAsk,
   readRunAsk,
 } from "./http/ask.ts";
 import { crossOrigin, narrowCors } from "./http/cors.ts";
 import { logged } from "./http/request-log.ts";
-import { respond, respondRefusal, stamped } from "./http/respond.ts";
+import { respond, respondRefusal, respondRegistered, stamped } from "./http/respond.ts";
 import { validated } from "./http/validated.ts";
 import description from "./openapi.json" with { type: "json" };
 import { readRun } from "./read.ts";
+import { registerOwner } from "./register.ts";
 
 type App = Hono<{ Variables: RequestIdVariables }>;
 
@@ -69,6 +73,15 @@ export function createApp(gateway: Gateway): App {
   app.get(RUN, validated("param", RunParams, "run_not_found"), async (c) =>
     respond(c, await readRun(gateway, readRunAsk(c, c.req.valid("param")))),
   );
+
+  app.put(`${RUN}/owner`, validated("param", RunParams, "run_not_found"), async (c) =>
+    respondRegistered(c, await registerOwner(gateway, readRegisterAsk(c, c.req.valid("param")))),
+  );
+  app.post("/v1/policy/explain", async (c) => {
+    const { explanation, origins } = await explainPolicy(gateway, readExplainAsk(c));
+    narrowCors(c, origins);
+    return c.json(explanation);
+  });
 
   const auditorOf = async (c: Context) => {
     const auditor = await enterAsAuditor(gateway, readAuditAsk(c));

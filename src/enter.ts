@@ -2,15 +2,15 @@
 
 import type { ReadTools } from "./audit/api.ts";
 import type { AuditEvent } from "./audit/event.ts";
-import { deny, describe } from "./audit/journal.ts";
+import { deny, describe, findOwner } from "./audit/journal.ts";
 import type { Tenant } from "./config/load.ts";
 import { asRefusal, type Reason, Refusal } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Ask } from "./http/ask.ts";
 import { authenticate } from "./identity/authenticate.ts";
 import type { Caller } from "./identity/claims.ts";
-import { assertRate } from "./policy/rate.ts";
-import type { UpstreamTools } from "./upstreams/read.ts";
+import type { OwnershipTools } from "./policy/ownership.ts";
+import { assertAddressRate, assertPersonRate } from "./policy/rate.ts";
 import type { Target } from "./upstreams/upstream.ts";
 
 const AUDIT_SCOPE = "audit:read";
@@ -18,7 +18,8 @@ const AUDIT_SCOPE = "audit:read";
 export interface Entered {
   readonly caller: Caller;
   readonly tenant: Tenant;
-  readonly upstream: UpstreamTools;
+  /** What proving whose run it is, and acting on it, takes. */
+  readonly tools: OwnershipTools;
   /** What is being asked, ready to be put on record. */
   readonly event: AuditEvent;
   /** For `.catch`: puts the refusal on record and throws it on. */
@@ -27,23 +28,27 @@ export interface Entered {
 
 type Asked = Ask & {
   readonly target: Target | null;
+  /** A service that acts for many is not held to what one person may do. */
+  readonly isService?: boolean;
   /** Why it is asked for, if that can be said. */
   readonly reason?: () => Promise<string | null>;
 };
 
 /**
- * Throws `Refusal`: not authenticated, no such tenant, no such body, too often, switched off. Until the
+ * Throws `Refusal`: too often, not authenticated, no such tenant, no such body, switched off. Until the
  * tenant is known nothing can be recorded: there is no log to put it in.
  */
 export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
   const { issuers } = await gateway.config.base();
+  await assertAddressRate(gateway, ask.address);
   const caller = await authenticate(gateway, issuers, ask);
   const tenant = await gateway.config.tenant(caller.tenant);
   if (tenant === null) throw new Refusal("tenant_not_allowed", { detail: "no such tenant" });
   const reason = (await ask.reason?.()) ?? null;
   const event = await describe(gateway.audit, tenant, caller, ask.target, reason, ask.request);
   const denied = recordRefusal(gateway, ask, tenant, event);
-  await assertRate(gateway, tenant.rate, tenant.id, caller.subject).catch(denied);
+  const tier = ask.isService === true ? undefined : tenant.rate;
+  await assertPersonRate(gateway, tier, tenant.id, caller.subject).catch(denied);
   if (caller.tokenId !== null && tenant.revoked_tokens.includes(caller.tokenId)) {
     denied(new Refusal("invalid_token", { detail: "claim jti: revoked by the tenant" }));
   }
@@ -54,12 +59,14 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
     tenant,
     event,
     denied,
-    upstream: {
+    tools: {
       fetch: gateway.fetch,
       now: gateway.now,
       sleep: gateway.sleep,
+      log: gateway.log,
       traceparent: ask.request.traceparent ?? undefined,
       recall: (target) => recall(gateway, tenant, target),
+      ownerOf: (target) => findOwner(gateway.audit, tenant, target),
     },
   };
 }

@@ -82,7 +82,7 @@ export const FAILURES: { readonly [R in Reason]: PublicFailure } = {
   payload_too_large: {
     status: 413,
     type: "invalid_request_error",
-    message: "The request body is too large: a cancel takes at most 4 KiB.",
+    message: "The request body is too large: 4 KiB at most.",
     final: true,
   },
   unsupported_media_type: {

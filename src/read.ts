@@ -8,9 +8,10 @@ import { readUpstreamRun, shown } from "./upstreams/read.ts";
 
 /** Throws `Refusal`. A refusal is put on record, an answer is not. */
 export async function readRun(gateway: Gateway, ask: RunAsk): Promise<Answer> {
-  const { caller, tenant, upstream, denied } = await enter(gateway, ask);
+  const { caller, tenant, tools, denied } = await enter(gateway, ask);
   const { target } = ask;
-  const { read } = await permit(upstream, tenant, caller, target, undefined).catch(denied);
-  const found = read ?? (await readUpstreamRun(upstream, tenant.connection, target).catch(denied));
+  const asking = { tenant, caller, target, reason: undefined };
+  const { read } = await permit(tools, asking).catch(denied);
+  const found = read ?? (await readUpstreamRun(tools, tenant.connection, target).catch(denied));
   return answerWithRun(tenant, shown(found));
 }

@@ -12,6 +12,7 @@ import {
   type Harness,
   type HarnessOptions,
   type Json,
+  limitsOf,
   type Person,
   SAM,
   withTenant,
@@ -138,10 +139,9 @@ const DRIVES: Record<Reason | `${Reason}, ${string}`, Drive> = {
     options: {
       config: withTenant("acme", { rate: "strict" }),
       bindings: {
-        limits: {
-          standard: { limit: down },
-          strict: { limit: async () => ({ success: false }) },
-        },
+        limits: limitsOf((tier) => ({
+          limit: tier === "strict" ? async () => ({ success: false }) : down,
+        })),
       },
     },
   },

@@ -3,7 +3,7 @@
 import * as z from "zod";
 import type { StopResult } from "../upstreams/stop.ts";
 
-/** The closed list of the design; the last two are written by routes that are still to come. */
+/** The closed list of the design; the last one is written by a route that is still to come. */
 const EventType = z.enum(["cancel", "denied", "owner_registered", "audit_read"]);
 
 /** How it ended: a `cancel-outcome`, the code of a failure, or `unknown`. */
@@ -49,6 +49,8 @@ export const AuditEvent = z.object({
     code: z.string().nullable(),
   }),
   reason: z.string().nullable(),
+  /** Of `owner_registered`: whose run it is now said to be, named as actors are. */
+  owner: z.string().nullable(),
   /** Null while open, on a denial, and on an intent that went straight to KV. */
   outcome: Outcome.nullable(),
   request: z.object({
@@ -67,6 +69,11 @@ export const AuditEvent = z.object({
   signature: z.object({ kid: z.string(), value: z.string() }).nullable(),
 });
 export type AuditEvent = z.infer<typeof AuditEvent>;
+
+/** The event as a rule has decided it. */
+export function allowedBy(event: AuditEvent, rule: string): AuditEvent {
+  return { ...event, decision: { allowed: true, rule, code: null } };
+}
 
 /** The time inside a UUIDv7 (RFC 9562 §5.7), as an event's `time`. */
 export function timeOf(id: string): string {

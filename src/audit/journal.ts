@@ -5,10 +5,11 @@ import type { Tenant } from "../config/load.ts";
 import { Refusal } from "../failure.ts";
 import type { Caller } from "../identity/claims.ts";
 import type { Log } from "../logger.ts";
+import { type Pending, type Permit, refusalIn, ruleIn } from "../policy/permit.ts";
 import type { StopResult } from "../upstreams/stop.ts";
 import type { Target } from "../upstreams/upstream.ts";
 import { VERSION } from "../version.ts";
-import { type AuditEvent, outcomeOfResult, timeOf } from "./event.ts";
+import { type AuditEvent, allowedBy, outcomeOfResult, timeOf } from "./event.ts";
 import type { Handover, Intent, LedgerRpc } from "./ledger.ts";
 import { type AuditKv, publish } from "./log.ts";
 import type { Signer } from "./sign.ts";
@@ -84,6 +85,7 @@ export async function describe(
     },
     decision: { allowed: false, rule: null, code: null },
     reason,
+    owner: null,
     outcome: null,
     request: {
       id: request.id,
@@ -100,37 +102,121 @@ export async function describe(
 }
 
 /**
- * Puts the intent on record, or joins it to the cancel of the same run that is under way. Throws
+ * Puts the intent on record, or joins it to the cancel of the same run that is under way. Where only
+ * the registry can say whose run it is, that is asked in the same call. Throws its refusal, and
  * `audit_unavailable` when nothing could be written and the tenant refuses to go on without.
  */
 export async function begin(
   tools: AuditTools,
   tenant: Tenant,
   described: AuditEvent,
-  rule: string,
+  permit: Permit | Pending,
 ): Promise<Entry> {
-  const event = { ...described, decision: { allowed: true, rule, code: null } };
   const retentionDays = tenant.audit.retention_days;
   const leadMs = tenant.connection.adapter.deadlineMs + LEAD_MARGIN_MS;
-  const intent: Intent = { event, retentionDays, leadMs };
-  try {
-    const ledger = tools.ledger(tenant.id);
-    const leader = await within(tools, WRITE_TIMEOUT_MS, ledger.begin(intent));
-    const joinMs = LEADS * leadMs + WRITE_TIMEOUT_MS;
-    const handover =
-      leader === null ? null : await within(tools, joinMs, ledger.join(intent, leader));
-    return { auditId: event.id, handover, event };
-  } catch (error) {
+  const intentBy = (rule: string): Intent => ({
+    event: allowedBy(described, rule),
+    retentionDays,
+    leadMs,
+  });
+  const lost = (error: unknown): null => {
+    if (error instanceof Refusal) throw error;
     tools.log("error", "ledger_unreachable", { tenant: tenant.id, detail: nameOf(error) });
-  }
+    return null;
+  };
+  const begun = await beginInLedger(tools, tenant, permit, intentBy).catch(lost);
+  const rule = begun?.rule ?? ("rule" in permit ? permit.rule : null);
+  // The registry is the ledger's: without it nobody knows whose run it is.
+  if (rule === null) throw new Refusal("audit_unavailable");
+  const intent = intentBy(rule);
+  const entry = begun && (await join(tools, tenant, intent, begun.leader).catch(lost));
+  if (entry !== null) return entry;
   // An id of its own: the ledger may have stored the first one after all.
   const id = tools.newId();
-  const direct = { ...event, id, time: timeOf(id) };
+  const direct = { ...intent.event, id, time: timeOf(id) };
   if (await writeDirect(tools, direct, retentionDays)) {
     return { auditId: id, handover: null, event: direct };
   }
   if (tenant.audit.on_failure === "refuse") throw new Refusal("audit_unavailable");
   return { auditId: null, handover: null, event: direct };
+}
+
+/** With the rule that allows it. Throws the refusal where the registry speaks against it. */
+async function beginInLedger(
+  tools: AuditTools,
+  tenant: Tenant,
+  permit: Permit | Pending,
+  intentBy: (rule: string) => Intent,
+): Promise<{ readonly rule: string; readonly leader: string | null }> {
+  const ledger = tools.ledger(tenant.id);
+  if ("rule" in permit) {
+    const { rule } = permit;
+    return { rule, leader: await within(tools, WRITE_TIMEOUT_MS, ledger.begin(intentBy(rule))) };
+  }
+  const { subject, decisions } = permit;
+  const rules = { person: ruleIn(decisions.person), tenant: ruleIn(decisions.tenant) };
+  const claim = { subject, rules, intent: intentBy("") };
+  const { proof, leader } = await within(tools, WRITE_TIMEOUT_MS, ledger.beginIfOwned(claim));
+  const rule = proof === "nothing" ? null : rules[proof];
+  if (rule === null) throw refusalIn(decisions[proof]);
+  return { rule, leader };
+}
+
+/** The intent's entry; with a leader, once that one is done. */
+async function join(
+  tools: AuditTools,
+  tenant: Tenant,
+  intent: Intent,
+  leader: string | null,
+): Promise<Entry> {
+  const { event, leadMs } = intent;
+  if (leader === null) return { auditId: event.id, handover: null, event };
+  const joinMs = LEADS * leadMs + WRITE_TIMEOUT_MS;
+  const joining = tools.ledger(tenant.id).join(intent, leader);
+  return { auditId: event.id, handover: await within(tools, joinMs, joining), event };
+}
+
+/**
+ * Who is registered as the run's owner, for what cancels nothing. Throws `audit_unavailable` when the
+ * ledger cannot be reached.
+ */
+export async function findOwner(
+  tools: AuditTools,
+  tenant: Tenant,
+  { threadId, runId }: Target,
+): Promise<string | null> {
+  try {
+    const asking = tools.ledger(tenant.id).ownerOf(threadId, runId);
+    return await within(tools, WRITE_TIMEOUT_MS, asking);
+  } catch (error) {
+    tools.log("error", "ledger_unreachable", { tenant: tenant.id, detail: nameOf(error) });
+    throw new Refusal("audit_unavailable", { words: "The registry of owners cannot be read." });
+  }
+}
+
+/**
+ * Puts it into the registry, and that on record, in one step. Throws `audit_unavailable` when the
+ * ledger cannot be reached: then neither is done, as far as the caller may rely on it.
+ */
+export async function register(
+  tools: AuditTools,
+  tenant: Tenant,
+  described: AuditEvent,
+  owner: { readonly subject: string; readonly issuer: string; readonly days: number },
+): Promise<void> {
+  const event: AuditEvent = {
+    ...described,
+    type: "owner_registered",
+    decision: { allowed: true, rule: null, code: null },
+    owner: await tools.nameSubject(tenant, owner),
+  };
+  const { subject, days } = owner;
+  const registration = { event, retentionDays: tenant.audit.retention_days, subject, days };
+  const done = await retried(tools, () => tools.ledger(tenant.id).register(registration));
+  if (!done) {
+    const words = "The registry of owners cannot be written, so nothing was registered.";
+    throw new Refusal("audit_unavailable", { words });
+  }
 }
 
 /**

@@ -1,13 +1,16 @@
 // The ledger: one Durable Object per tenant that keeps every intent until its outcome is known, puts
-// events in order, hands them to KV and remembers which runs were cancelled. The outbox of the audit
-// log, never the log itself. Its RPC methods are async, as the runtime has them, even where they wait
+// events in order, hands them to KV and remembers which runs were cancelled, and whose they are where
+// that was registered. The outbox of the audit log, never the log itself. Its RPC methods are async, as the runtime has them, even where they wait
 // for nothing.
 import { DurableObject } from "cloudflare:workers";
 import type { Log } from "../logger.ts";
+import type { Proof } from "../policy/authorise.ts";
+import { proofBy } from "../policy/ownership.ts";
 import type { StopResult } from "../upstreams/stop.ts";
 import { genesis, seal } from "./chain.ts";
 import {
   type AuditEvent,
+  allowedBy,
   type EventOutcome,
   firstIdOf,
   outcomeOfResult,
@@ -27,7 +30,8 @@ const UNPUBLISHED_SHOWN = 5_000;
 /** KV takes one write per key and second, so a retry is never sooner. */
 const RETRY_MS = { first: 2_000, longest: 60_000 } as const;
 /** How long it is remembered that a run was cancelled, for upstreams that do not say. */
-const MEMORY_MS = 30 * 24 * 60 * 60_000;
+const DAY_MS = 24 * 60 * 60_000;
+const MEMORY_MS = 30 * DAY_MS;
 /** How long it is remembered which outcomes came in: a gateway gives up repeating one far sooner. */
 const TAKEN_MS = 10 * 60_000;
 
@@ -62,9 +66,29 @@ export interface Finish {
   readonly lateId: string;
 }
 
+/** An intent that only the registry can allow. */
+export interface Claim {
+  readonly subject: string;
+  /** By what the registry proves: the rule that allows it then; null where none does. */
+  readonly rules: { readonly person: string | null; readonly tenant: string | null };
+  /** Whose rule is still to be put in. */
+  readonly intent: Intent;
+}
+
+export interface Registration {
+  readonly event: AuditEvent;
+  readonly retentionDays: number;
+  readonly subject: string;
+  /** How long it counts. */
+  readonly days: number;
+}
+
 /** What the journey asks of the ledger; the Durable Object's RPC. */
 export interface LedgerRpc {
   begin(intent: Intent): Promise<string | null>;
+  beginIfOwned(claim: Claim): Promise<{ proof: Proof; leader: string | null }>;
+  register(registration: Registration): Promise<void>;
+  ownerOf(threadId: string, runId: string): Promise<string | null>;
   join(intent: Intent, leader: string): Promise<Handover | null>;
   handOver(event: AuditEvent, result: StopResult): Promise<void>;
   finish(finish: Finish): Promise<void>;
@@ -110,6 +134,36 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
    * the event of that id: `join` it.
    */
   async begin(intent: Intent): Promise<string | null> {
+    return this.#begin(intent);
+  }
+
+  /** As `begin`, if the registry proves what a rule needs. Otherwise nothing is stored. */
+  async beginIfOwned({ subject, rules, intent }: Claim) {
+    const proof = proofBy(this.#owner(runOf(intent.event)), subject);
+    const rule = proof === "nothing" ? null : rules[proof];
+    if (rule === null) return { proof, leader: null };
+    return { proof, leader: this.#begin({ ...intent, event: allowedBy(intent.event, rule) }) };
+  }
+
+  /** Whose run it is from now on, and that it was said, in one transaction. May be repeated. */
+  async register({ event, retentionDays, subject, days }: Registration): Promise<void> {
+    this.ctx.storage.transactionSync(() => {
+      this.#sql.exec(
+        "INSERT INTO owners (run, subject, until) VALUES (?, ?, ?) ON CONFLICT (run) DO UPDATE SET subject = excluded.subject, until = excluded.until",
+        runOf(event),
+        subject,
+        this.#tools.now() + days * DAY_MS,
+      );
+      this.#takeOnce(event.id, event, retentionDays);
+    });
+  }
+
+  /** Who is registered as the run's owner; null when nobody is, or no longer. */
+  async ownerOf(threadId: string, runId: string): Promise<string | null> {
+    return this.#owner(runName(threadId, runId));
+  }
+
+  #begin(intent: Intent): string | null {
     const { event, leadMs } = intent;
     this.#insertIntent(intent);
     const done = this.#overlap.doneSince(runOf(event), Date.parse(event.time));
@@ -266,6 +320,17 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     this.#wakeAt(Math.max(this.#tools.now() + PUBLISH_AFTER_MS, this.#retryAt));
   }
 
+  #owner(run: string): string | null {
+    const [row] = this.#sql
+      .exec<{ subject: string }>(
+        "SELECT subject FROM owners WHERE run = ? AND until > ?",
+        run,
+        this.#tools.now(),
+      )
+      .toArray();
+    return row?.subject ?? null;
+  }
+
   #lastSeq(): number {
     return Number(this.#meta("seq") ?? 0);
   }
@@ -340,6 +405,7 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   #forget(): void {
     const now = this.#tools.now();
     this.#sql.exec("DELETE FROM stops WHERE at < ?", now - MEMORY_MS);
+    this.#sql.exec("DELETE FROM owners WHERE until <= ?", now);
     this.#sql.exec("DELETE FROM taken WHERE id < ?", firstIdOf(now - TAKEN_MS));
   }
 
@@ -387,6 +453,10 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS taken (id TEXT PRIMARY KEY) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS stops (run TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS stops_by_time ON stops (at);
+  CREATE TABLE IF NOT EXISTS owners (
+    run TEXT PRIMARY KEY, subject TEXT NOT NULL, until INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS owners_by_time ON owners (until);
 `;
 
 /** Ids have no slash, so no two runs share a name. */

@@ -2,7 +2,10 @@
 import type { Tenant } from "../config/load.ts";
 import type { Caller } from "../identity/claims.ts";
 
-export type NameSubject = (tenant: Tenant, caller: Caller) => Promise<string>;
+export type NameSubject = (
+  tenant: Tenant,
+  person: Pick<Caller, "issuer" | "subject">,
+) => Promise<string>;
 
 /**
  * `secret` is AUDIT_SUBJECT_KEY; without it a tenant that asks for pseudonyms is refused when its
@@ -10,8 +13,8 @@ export type NameSubject = (tenant: Tenant, caller: Caller) => Promise<string>;
  */
 export function createNameSubject(secret: string | undefined): NameSubject {
   let key: CryptoKey | undefined;
-  return async (tenant, caller) => {
-    if (tenant.audit.subject === "clear") return caller.subject;
+  return async (tenant, { issuer, subject }) => {
+    if (tenant.audit.subject === "clear") return subject;
     key ??= await crypto.subtle.importKey(
       "raw",
       new TextEncoder().encode(secret),
@@ -20,7 +23,7 @@ export function createNameSubject(secret: string | undefined): NameSubject {
       ["sign"],
     );
     // The tenant inside keeps one person's pseudonyms in two tenants apart.
-    const message = [tenant.id, caller.issuer, caller.subject].join("\0");
+    const message = [tenant.id, issuer, subject].join("\0");
     const digest = await crypto.subtle.sign("HMAC", key, new TextEncoder().encode(message));
     return `hmac:${Buffer.from(digest).toString("base64url")}`;
   };

@@ -4,14 +4,13 @@ import { routePath } from "hono/route";
 import * as z from "zod";
 import { MAX_PAGE } from "../audit/api.ts";
 import type { RequestFacts } from "../audit/journal.ts";
-import { Refusal } from "../failure.ts";
 import type { Credentials } from "../identity/authenticate.ts";
+import { Name } from "../identity/claims.ts";
 import type { Target } from "../upstreams/upstream.ts";
-import { parseJson, readBytes } from "./body.ts";
+import { ipv6Network } from "./address.ts";
+import { readBody } from "./body.ts";
 import { type Preferences, readPreferences } from "./preferences.ts";
 
-/** A reason of 256 characters, each written as two JSON escapes, and its envelope. */
-const BODY_BYTES = 4_096;
 /** W3C Trace Context §3.2, version 00. */
 const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 const USER_AGENT_CHARACTERS = 256;
@@ -19,6 +18,8 @@ const USER_AGENT_CHARACTERS = 256;
 /** `defer` keeps work alive that must go on after the reply, or after the client has gone. */
 export interface Ask extends Credentials {
   readonly request: RequestFacts;
+  /** The visitor's IP address, for counting; never written down whole. */
+  readonly address: string | undefined;
 }
 
 export interface RunAsk extends Ask {
@@ -26,9 +27,21 @@ export interface RunAsk extends Ask {
 }
 
 export interface CancelAsk extends RunAsk {
-  /** Throws as `readReason`. Not before it is known who asks: a stranger's body is not read. */
+  /** Throws as `readBody`. Not before it is known who asks: a stranger's body is not read. */
   readonly reason: () => Promise<string | null>;
   readonly prefer: Preferences;
+}
+
+export interface RegisterAsk extends RunAsk {
+  readonly isService: true;
+  /** Whose run it is. Throws as `readBody`. */
+  readonly subject: () => Promise<string>;
+}
+
+export interface ExplainAsk extends Ask {
+  readonly target: null;
+  /** The run in question; null when its ids are none. Throws as `readBody`. */
+  readonly question: () => Promise<Target | null>;
 }
 
 /** Ids arrive decoded, so this is what stands between a path and a proxy. */
@@ -47,6 +60,7 @@ export function readAsk(context: Context): Ask {
     authorization: context.req.header("authorization"),
     assertion: undefined,
     request: readRequestFacts(context),
+    address: context.req.header("cf-connecting-ip"),
     defer: (work) => context.executionCtx.waitUntil(work),
   };
 }
@@ -74,6 +88,28 @@ export function readCancelAsk(context: Context, ids: RunIds): CancelAsk {
   };
 }
 
+export function readRegisterAsk(context: Context, ids: RunIds): RegisterAsk {
+  return {
+    ...readRunAsk(context, ids),
+    isService: true,
+    subject: async () => (await readBody(context.req.raw, OwnerBody)).subject,
+  };
+}
+
+export function readExplainAsk(context: Context): ExplainAsk {
+  return {
+    ...readAsk(context),
+    target: null,
+    question: async () => {
+      const body = await readBody(context.req.raw, ExplainBody);
+      const ids = RunParams.safeParse(body);
+      // A malformed id is an unknown one.
+      if (!ids.success) return null;
+      return { threadId: ids.data.thread_id, runId: ids.data.run_id };
+    },
+  };
+}
+
 function readRequestFacts(context: Context): RequestFacts {
   const traceparent = context.req.header("traceparent");
   return {
@@ -93,50 +129,26 @@ const CancelBody = z.strictObject({
 
 /**
  * The reason of a cancel. No body, or an empty one whatever its type, is fine: stock clients send
- * that. Throws `payload_too_large`, `unsupported_media_type`, `invalid_request`.
+ * that. Throws as `readBody`.
  */
-export async function readReason(request: Request): Promise<string | null> {
-  const bytes = await readBytes(request.body, BODY_BYTES);
-  if (bytes === null) throw new Refusal("payload_too_large");
-  if (bytes.byteLength === 0) return null;
-  if (!/^application\/(\S+\+)?json\s*(;|$)/i.test(request.headers.get("content-type") ?? "")) {
-    throw new Refusal("unsupported_media_type");
-  }
-  const json = parseJson(bytes);
-  if (json === undefined) {
-    throw new Refusal("invalid_request", { words: "The request body is not valid JSON." });
-  }
-  const body = CancelBody.safeParse(json);
-  if (body.success) {
-    const reason = body.data.reason?.trim().toWellFormed();
-    return reason === undefined || reason === "" ? null : reason;
-  }
-  throw bodyRefusal(body.error);
+async function readReason(request: Request): Promise<string | null> {
+  const body = await readBody(request, CancelBody, {});
+  const reason = body.reason?.trim().toWellFormed();
+  return reason === undefined || reason === "" ? null : reason;
 }
 
-function bodyRefusal(error: z.ZodError): Refusal {
-  const issue = error.issues[0];
-  const param = issue?.path.join(".");
-  const words =
-    issue?.code === "unrecognized_keys"
-      ? "The request body takes no member but 'reason'."
-      : issue?.code === "too_big"
-        ? issue.message
-        : "The request body must be a JSON object, and 'reason' a string.";
-  return new Refusal("invalid_request", { words, param: param === "" ? undefined : param });
-}
+const OwnerBody = z.strictObject({
+  subject: Name,
+});
+
+const ExplainBody = z.strictObject({ thread_id: z.string(), run_id: z.string() });
 
 /** A person's network, not the person: /24 of IPv4, /48 of IPv6. */
 function networkOf(ip: string | undefined): string | null {
   if (ip === undefined) return null;
   const [, v4] = /^(\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}$/.exec(ip) ?? [];
   if (v4 !== undefined) return `${v4}.0/24`;
-  const host = URL.parse(`http://[${ip}]/`)?.hostname;
-  if (host?.startsWith("[") !== true) return null;
-  const [head = "", tail] = host.slice(1, -1).split("::");
-  const groups = head.split(":").filter((group) => group !== "");
-  const zeros = tail === undefined ? [] : ["0", "0", "0"];
-  return `${[...groups, ...zeros].slice(0, 3).join(":")}::/48`;
+  return ipv6Network(ip, 3);
 }
 
 function countryOf(country: string | undefined): string | null {

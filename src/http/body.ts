@@ -1,4 +1,59 @@
 // Reads a body within bounds: what arrives is counted, whatever its headers say.
+import type * as z from "zod";
+import { Refusal } from "../failure.ts";
+
+/** A reason of 256 characters, each written as two JSON escapes, and its envelope. */
+const BODY_BYTES = 4_096;
+
+/**
+ * A request's body, checked. `empty` is what no body stands for; without it there has to be one.
+ * Throws `payload_too_large`, `unsupported_media_type`, `invalid_request`.
+ */
+export async function readBody<Schema extends z.ZodObject>(
+  request: Request,
+  schema: Schema,
+  empty?: z.infer<Schema>,
+): Promise<z.infer<Schema>> {
+  const bytes = await readBytes(request.body, BODY_BYTES);
+  if (bytes === null) throw new Refusal("payload_too_large");
+  if (bytes.byteLength === 0) {
+    if (empty !== undefined) return empty;
+    throw new Refusal("invalid_request", { words: `The request body must be ${shapeOf(schema)}.` });
+  }
+  if (!/^application\/(\S+\+)?json\s*(;|$)/i.test(request.headers.get("content-type") ?? "")) {
+    throw new Refusal("unsupported_media_type");
+  }
+  const json = parseJson(bytes);
+  if (json === undefined) {
+    throw new Refusal("invalid_request", { words: "The request body is not valid JSON." });
+  }
+  const body = schema.safeParse(json);
+  if (body.success) return body.data;
+  throw bodyRefusal(body.error, schema);
+}
+
+function bodyRefusal(error: z.ZodError, schema: z.ZodObject): Refusal {
+  const issue = error.issues[0];
+  const param = issue?.path.join(".");
+  const members = namesOf(schema).join(" and ");
+  const words =
+    issue?.code === "unrecognized_keys"
+      ? `The request body takes no member but ${members}.`
+      : issue?.code === "too_big" || issue?.code === "custom"
+        ? issue.message
+        : `The request body must be ${shapeOf(schema)}.`;
+  return new Refusal("invalid_request", { words, param: param === "" ? undefined : param });
+}
+
+function namesOf(schema: z.ZodObject): string[] {
+  return Object.keys(schema.shape).map((name) => `'${name}'`);
+}
+
+function shapeOf(schema: z.ZodObject): string {
+  const names = namesOf(schema);
+  const what = names.length === 1 ? "a string" : "strings";
+  return `a JSON object, and ${names.join(" and ")} ${what}`;
+}
 
 /** Null when there is more than `limit`; the rest is not read. */
 export async function readBytes(

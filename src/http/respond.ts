@@ -26,6 +26,12 @@ export function respond(context: Context, { run, origins, cancel }: Answer): Res
   return context.json(run, 200);
 }
 
+export function respondRegistered(context: Context, { auditId, origins }: Trail): Response {
+  context.header("audit-id", auditId ?? "none");
+  narrowCors(context, origins);
+  return context.body(null, 204);
+}
+
 /** All four keys of the envelope, always. What really happened stays in the log. */
 export function respondRefusal(context: Context, refusal: Refusal): Response {
   const { reason, trail } = refusal;

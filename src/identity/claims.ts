@@ -35,7 +35,7 @@ type Payload = Readonly<Record<string, unknown>>;
 
 /** C0, C1 and bidirectional controls have no place in a name that people will read in a log. */
 const CONTROLS = /[\p{Cc}\p{Bidi_Control}]/u;
-const Name = z
+export const Name = z
   .string()
   .min(1)
   .max(255)

@@ -4,28 +4,34 @@ import { type Caller, isGranted } from "../identity/claims.ts";
 import { member } from "../upstreams/json.ts";
 import { type ReadRun, readUpstreamRun, type UpstreamTools } from "../upstreams/read.ts";
 import type { Target } from "../upstreams/upstream.ts";
+import type { Proof } from "./authorise.ts";
 
-export interface Proof {
-  /** The run is the tenant's. */
-  readonly tenant: boolean;
-  /** The run is the caller's own. Never true without `tenant`. */
-  readonly person: boolean;
-  /** The run, where proving it took a read. */
+export interface OwnershipTools extends UpstreamTools {
+  /** Who is registered as the run's owner; null when nobody is. Throws `audit_unavailable`. */
+  readonly ownerOf: (target: Target) => Promise<string | null>;
+}
+
+export interface Proved {
+  /** Null: only the registry can say, and it has not been asked yet. */
+  readonly proof: Proof | null;
+  /** The run, where proving it, or judging it, took a read. */
   readonly read: ReadRun | null;
 }
 
-const UNPROVED: Proof = { tenant: false, person: false, read: null };
-
-/** Throws `Refusal`: `run_not_found`, or what kept the run from being read. */
+/**
+ * `mustRead`: the rules look at the run itself. Throws `Refusal`: `run_not_found`, or what kept the
+ * run from being read.
+ */
 export async function proveOwnership(
-  tools: UpstreamTools,
+  tools: OwnershipTools,
   tenant: Tenant,
   caller: Caller,
   target: Target,
-): Promise<Proof> {
-  const { connection, ownership, assistants } = tenant;
+  mustRead: boolean,
+): Promise<Proved> {
+  const { connection, ownership } = tenant;
   const readIf = async (needed: boolean): Promise<ReadRun | null> =>
-    needed || assistants !== undefined ? await readUpstreamRun(tools, connection, target) : null;
+    needed ? await readUpstreamRun(tools, connection, target) : null;
   switch (ownership.source) {
     case "grant": {
       const named = isGranted(
@@ -33,27 +39,36 @@ export async function proveOwnership(
         target,
       );
       // A run that is not granted is not read either: an unknown one costs the same.
-      if (!named && !isGranted(caller.grants, target)) return UNPROVED;
-      const mustRead = !named && !connection.adapter.cancelChecksThread;
-      const read = await readIf(mustRead);
-      const proved = !mustRead || read?.thread === target.threadId;
-      return { tenant: proved, person: proved, read };
+      if (!named && !isGranted(caller.grants, target)) return { proof: "nothing", read: null };
+      const checksThread = !named && !connection.adapter.cancelChecksThread;
+      const read = await readIf(mustRead || checksThread);
+      const proved = !checksThread || read?.thread === target.threadId;
+      return { proof: proved ? "person" : "nothing", read };
     }
     case "credential":
-      return { tenant: true, person: false, read: await readIf(false) };
+      return { proof: "tenant", read: await readIf(mustRead) };
+    case "registry":
+      return { proof: null, read: await readIf(mustRead) };
     case "metadata": {
       const read = await readIf(true);
-      return { ...proofIn(read, ownership, tenant.id, caller.subject), read };
+      return { proof: proofIn(read?.metadata, ownership, tenant.id, caller.subject), read };
     }
   }
 }
 
-function proofIn(
-  read: ReadRun | null,
+/** What a run's metadata proves. */
+export function proofIn(
+  metadata: unknown,
   keys: { readonly tenant_key: string; readonly subject_key: string },
   tenantId: string,
   subject: string,
-): { readonly tenant: boolean; readonly person: boolean } {
-  const tenant = member(read?.metadata, keys.tenant_key) === tenantId;
-  return { tenant, person: tenant && member(read?.metadata, keys.subject_key) === subject };
+): Proof {
+  if (member(metadata, keys.tenant_key) !== tenantId) return "nothing";
+  return member(metadata, keys.subject_key) === subject ? "person" : "tenant";
+}
+
+/** What the registry proves. */
+export function proofBy(owner: string | null, subject: string): Proof {
+  if (owner === null) return "nothing";
+  return owner === subject ? "person" : "tenant";
 }

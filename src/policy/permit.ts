@@ -1,32 +1,117 @@
 // May this caller act on this run? Scopes, ownership, rules: in that order.
 
 import type { Tenant } from "../config/load.ts";
-import type { Rule } from "../config/schema.ts";
+import { asRefusal, Refusal } from "../failure.ts";
 import type { Caller } from "../identity/claims.ts";
-import type { ReadRun, UpstreamTools } from "../upstreams/read.ts";
+import type { ReadRun } from "../upstreams/read.ts";
 import type { Target } from "../upstreams/upstream.ts";
-import { authorise, rulesFor } from "./authorise.ts";
-import { proveOwnership } from "./ownership.ts";
+import { authorise, type Decision, dependsOnRun, heldRules, type Proof } from "./authorise.ts";
+import { type OwnershipTools, proofBy, proveOwnership } from "./ownership.ts";
 
 export interface Permit {
-  readonly rule: Rule;
+  /** The id of the rule that allows it. */
+  readonly rule: string;
   /** The run as it stood, where proving ownership took a read. */
   readonly read: ReadRun | null;
 }
 
-/**
- * Throws `Refusal`. `reason` is null when a reason could have been given and was not, undefined
- * where there is nothing to give one for.
- */
-export async function permit(
-  upstream: UpstreamTools,
-  tenant: Tenant,
-  caller: Caller,
-  target: Target,
-  reason: string | null | undefined,
-): Promise<Permit> {
-  const rules = rulesFor(tenant.rules, caller.scopes);
-  const proof = await proveOwnership(upstream, tenant, caller, target);
-  const rule = authorise({ rules, proof, assistants: tenant.assistants, reason });
-  return { rule, read: proof.read };
+/** A permit that depends on what the registry will say. */
+export interface Pending {
+  readonly subject: string;
+  /** What is decided, by what the registry proves. */
+  readonly decisions: Readonly<Record<Proof, Decision>>;
+  readonly read: ReadRun | null;
+}
+
+/** What a caller asks to do, and to which run. */
+export interface Asking {
+  readonly tenant: Tenant;
+  readonly caller: Caller;
+  readonly target: Target;
+  /** Null when a reason could have been given and was not, undefined where there is nothing to give one for. */
+  readonly reason: string | null | undefined;
+}
+
+/** Throws `Refusal`. */
+export async function permit(tools: OwnershipTools, asking: Asking): Promise<Permit> {
+  const permitted = await permitOrPend(tools, asking);
+  if ("rule" in permitted) return permitted;
+  const { subject, decisions, read } = permitted;
+  const proof = proofBy(await tools.ownerOf(asking.target), subject);
+  return permitBy(decisions[proof], read);
+}
+
+/** As `permit`, but leaves the registry to be asked by the ledger, when it begins. Throws `Refusal`. */
+export async function permitOrPend(
+  tools: OwnershipTools,
+  asking: Asking,
+): Promise<Permit | Pending> {
+  const { proof, read } = await prove(tools, asking);
+  const decideFor = (proved: Proof): Decision => decide(tools, asking, { proof: proved, read });
+  if (proof !== null) return permitBy(decideFor(proof), read);
+  const decisions = {
+    nothing: decideFor("nothing"),
+    tenant: decideFor("tenant"),
+    person: decideFor("person"),
+  };
+  return { subject: asking.caller.subject, decisions, read };
+}
+
+/** The decision as it would be, of no run when `target` is null, for whoever wants to know why. Throws what kept it from being made. */
+export async function explain(
+  tools: OwnershipTools,
+  { target, ...asking }: Omit<Asking, "target"> & { readonly target: Target | null },
+): Promise<Decision> {
+  const unknown = { proof: "nothing", read: null } as const;
+  if (target === null) return decide(tools, asking, unknown);
+  const { proof, read } = await prove(tools, { ...asking, target }).catch((error: unknown) => {
+    const { reason } = asRefusal(error);
+    if (reason === "run_not_found" || reason === "insufficient_scope") return unknown;
+    throw error;
+  });
+  const proved = proof ?? proofBy(await tools.ownerOf(target), asking.caller.subject);
+  return decide(tools, asking, { proof: proved, read });
+}
+
+/** Nothing is asked for a caller who has no rule's scopes. */
+async function prove(tools: OwnershipTools, { tenant, caller, target }: Asking) {
+  const { rules, assistants } = tenant;
+  if (!heldRules(rules, caller.scopes).some(({ effect }) => effect === "allow")) {
+    throw new Refusal("insufficient_scope", { detail: "no rule's scopes" });
+  }
+  const mustRead = dependsOnRun(rules, assistants, caller.scopes);
+  return await proveOwnership(tools, tenant, caller, target, mustRead);
+}
+
+function decide(
+  { now }: Pick<OwnershipTools, "now">,
+  { tenant, caller, reason }: Omit<Asking, "target">,
+  { proof, read }: { readonly proof: Proof; readonly read: ReadRun | null },
+): Decision {
+  return authorise({
+    rules: tenant.rules,
+    assistants: tenant.assistants,
+    scopes: caller.scopes,
+    proof,
+    run: read?.run ?? null,
+    nowSeconds: Math.floor(now() / 1_000),
+    reason,
+  });
+}
+
+/** Throws `Refusal`. */
+function permitBy(decision: Decision, read: ReadRun | null): Permit {
+  const rule = ruleIn(decision);
+  if (rule === null) throw refusalIn(decision);
+  return { rule, read };
+}
+
+/** The id of the rule that allows it; null when it is refused. */
+export function ruleIn({ rule, code }: Decision): string | null {
+  return code === null && rule !== null ? rule.id : null;
+}
+
+export function refusalIn({ rule, code, detail }: Decision): Refusal {
+  const param = code === "reason_required" ? "reason" : undefined;
+  return new Refusal(code ?? "policy_denied", { detail, rule: rule?.id, param });
 }

@@ -16,6 +16,7 @@ import {
   createHarness,
   type Harness,
   type HarnessOptions,
+  limitsOf,
   type Person,
   type RunIds,
   SAM,
@@ -462,7 +463,7 @@ describe("a refusal of somebody who is known", () => {
     const limit = { limit: () => Promise.resolve({ success: false }) };
     const { response } = await cancelWith({
       config: withTenant("acme", { rate: "strict" }),
-      bindings: { ledger: () => ledger.rpc, limits: { standard: limit, strict: limit } },
+      bindings: { ledger: () => ledger.rpc, limits: limitsOf(() => limit) },
     });
     expect(response.status).toBe(429);
     expect(await ledger.events()).toEqual([]);

@@ -339,7 +339,96 @@ describe("an object that rests", () => {
     await ledger.rpc.begin(intentOf(anEvent()));
     ledger.pass(10 * 60_000 + 1);
     await ledger.ring();
-    expect(await ledger.rows()).toEqual({ intents: 0, outbox: 0, taken: 0, stops: 0 });
+    expect(await ledger.rows()).toEqual({ intents: 0, outbox: 0, taken: 0, stops: 0, owners: 0 });
+  });
+});
+
+describe("the registry of owners", () => {
+  const registration = (days = 30, subject = "ann") => ({
+    event: { ...anEvent(), type: "owner_registered" as const, owner: subject },
+    retentionDays: 400,
+    subject,
+    days,
+  });
+  const DAY_MS = 24 * 60 * 60_000;
+
+  it("knows whose a run is, for as long as was said", async () => {
+    const ledger = await openLedger("acme");
+    expect(await ledger.rpc.ownerOf("thread_1", "run_1")).toBeNull();
+    await ledger.rpc.register(registration(2));
+    ledger.pass(2 * DAY_MS - 1);
+    expect(await ledger.rpc.ownerOf("thread_1", "run_1")).toBe("ann");
+    expect(await ledger.rpc.ownerOf("thread_1", "run_2")).toBeNull();
+    expect(await ledger.rpc.ownerOf("thread_2", "run_1")).toBeNull();
+    ledger.pass(1);
+    expect(await ledger.rpc.ownerOf("thread_1", "run_1")).toBeNull();
+  });
+
+  it("takes what is said last, from then on", async () => {
+    const ledger = await openLedger("acme");
+    await ledger.rpc.register(registration(1, "eve"));
+    ledger.pass(DAY_MS / 2);
+    await ledger.rpc.register(registration(1));
+    ledger.pass(DAY_MS - 1);
+    expect(await ledger.rpc.ownerOf("thread_1", "run_1")).toBe("ann");
+  });
+
+  it("outlives the object, and forgets what is past", async () => {
+    const ledger = await openLedger("acme");
+    await ledger.rpc.register(registration(1));
+    await ledger.evict();
+    expect(await ledger.rpc.ownerOf("thread_1", "run_1")).toBe("ann");
+    expect(await ledger.rows()).toMatchObject({ owners: 1 });
+    ledger.pass(DAY_MS);
+    await ledger.ring();
+    expect(await ledger.rows()).toMatchObject({ owners: 0, outbox: 0 });
+  });
+
+  it("puts each registration on record once, however often it is said", async () => {
+    const ledger = await openLedger("acme");
+    const said = registration();
+    await ledger.rpc.register(said);
+    await ledger.rpc.register(said);
+    const events = await ledger.events();
+    expect(events).toMatchObject([{ type: "owner_registered", seq: 1, owner: "ann" }]);
+  });
+
+  it.each<[string, string | null, string | null, unknown]>([
+    ["ann", "own", "support", { proof: "person", leader: null }],
+    ["ann", null, "support", { proof: "person", leader: null }],
+    ["eve", "own", "support", { proof: "tenant", leader: null }],
+    ["eve", "own", null, { proof: "tenant", leader: null }],
+  ])("begins for %s by the rule for what it proves: %s, %s", async (subject, own, all, begun) => {
+    const ledger = await openLedger("acme");
+    await ledger.rpc.register(registration());
+    const intent = intentOf(anEvent());
+    const rules = { person: own, tenant: all };
+    expect(await ledger.rpc.beginIfOwned({ subject, rules, intent })).toEqual(begun);
+    const rule = subject === "ann" ? own : all;
+    const open = (await ledger.events()).filter(({ seq }) => seq === null);
+    expect(open.map(({ decision }) => decision)).toEqual(
+      rule === null ? [] : [{ allowed: true, rule, code: null }],
+    );
+  });
+
+  it("begins nothing for a run that nobody has registered", async () => {
+    const ledger = await openLedger("acme");
+    const rules = { person: "own", tenant: "support" };
+    const claim = { subject: "ann", rules, intent: intentOf(anEvent()) };
+    expect(await ledger.rpc.beginIfOwned(claim)).toEqual({ proof: "nothing", leader: null });
+    expect(await ledger.events()).toEqual([]);
+  });
+
+  it("joins a cancel that is under way, of an owner only", async () => {
+    const ledger = await openLedger("acme");
+    await ledger.rpc.register(registration());
+    const leader = anEvent();
+    const rules = { person: "own", tenant: null };
+    await ledger.rpc.beginIfOwned({ subject: "ann", rules, intent: intentOf(leader) });
+    const follow = (subject: string) =>
+      ledger.rpc.beginIfOwned({ subject, rules, intent: intentOf(anEvent()) });
+    expect(await follow("ann")).toEqual({ proof: "person", leader: leader.id });
+    expect(await follow("eve")).toEqual({ proof: "tenant", leader: null });
   });
 });
 

@@ -33,6 +33,9 @@ export async function openLedger(tenant: string, kv: AuditKv = env.AUDIT) {
 
   const rpc: LedgerRpc = {
     begin: (intent) => inside((it) => it.begin(intent)),
+    beginIfOwned: (claim) => inside((it) => it.beginIfOwned(claim)),
+    register: (registration) => inside((it) => it.register(registration)),
+    ownerOf: (thread, run) => inside((it) => it.ownerOf(thread, run)),
     join: (intent, leader) => inside((it) => it.join(intent, leader)),
     handOver: (event, result) => inside((it) => it.handOver(event, result)),
     finish: (finish) => inside((it) => it.finish(finish)),
@@ -55,7 +58,7 @@ export async function openLedger(tenant: string, kv: AuditKv = env.AUDIT) {
     rows: (): Promise<Record<string, unknown>> =>
       runInDurableObject(stub, (_, { storage: { sql } }) => {
         const count = (table: string) => sql.exec(`SELECT COUNT(*) AS n FROM ${table}`).one()["n"];
-        const tables = ["intents", "outbox", "taken", "stops"];
+        const tables = ["intents", "outbox", "taken", "stops", "owners"];
         return Object.fromEntries(tables.map((table) => [table, count(table)]));
       }),
     /** When it is to be woken, counted from now; null when it is not. */
@@ -108,6 +111,7 @@ export function anEvent(parts: EventParts = {}): AuditEvent {
     target: { upstream: "threads", thread_id: thread, run_id: run },
     decision: { allowed: true, rule: "owner", code: null },
     reason: null,
+    owner: null,
     outcome: null,
     request: {
       id: `req_${someId()}`,
@@ -203,6 +207,9 @@ export function realLedger(tenant: string): LedgerRpc {
 export function ledgerWith(ledger: LedgerRpc, replaced: Partial<LedgerRpc>): LedgerRpc {
   return {
     begin: (intent) => ledger.begin(intent),
+    beginIfOwned: (claim) => ledger.beginIfOwned(claim),
+    register: (registration) => ledger.register(registration),
+    ownerOf: (thread, run) => ledger.ownerOf(thread, run),
     join: (intent, leader) => ledger.join(intent, leader),
     handOver: (event, result) => ledger.handOver(event, result),
     finish: (finish) => ledger.finish(finish),
@@ -275,6 +282,9 @@ const unreachable = (): Promise<never> =>
 export function ledgerDown(end: () => Promise<never> = unreachable): LedgerRpc {
   return {
     begin: end,
+    beginIfOwned: end,
+    register: end,
+    ownerOf: end,
     join: end,
     handOver: end,
     finish: end,

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createKey, type SigningKey } from "../../dev/issuer.ts";
-import { AUDIENCE, createHarness, type Json } from "../support/harness.ts";
+import { AUDIENCE, createHarness, type Json, limitsOf } from "../support/harness.ts";
 import { documentOf } from "../support/provider.ts";
 import { compactToken } from "../support/tokens.ts";
 
@@ -31,15 +31,12 @@ async function createGateway() {
       return Response.json(documentOf({ ...PROVIDERS[name ?? "a"].key, kid: KID }));
     },
     bindings: {
-      limits: {
-        standard: { limit: () => Promise.reject(new Error("not these tenants'")) },
-        strict: {
-          limit: async ({ key }) => {
-            admitted.push(key);
-            return { success: false };
-          },
+      limits: limitsOf(() => ({
+        limit: async ({ key }) => {
+          admitted.push(key);
+          return { success: false };
         },
-      },
+      })),
     },
     config: (config) => {
       const sample = (config["tenants"] as Record<string, Json>)["acme"];

@@ -1,7 +1,7 @@
 // A valid token and all its neighbours: change, drop or add one character anywhere, and it is no token.
 import { describe, expect, it } from "vitest";
 import { type Algorithm, createKey } from "../../dev/issuer.ts";
-import { AUDIENCE, createHarness } from "../support/harness.ts";
+import { AUDIENCE, createHarness, limitsOf } from "../support/harness.ts";
 import { compactToken } from "../support/tokens.ts";
 
 const NOW = 1_790_000_000;
@@ -19,15 +19,12 @@ const gateway = await createHarness({
   world: { now: () => NOW * 1_000, log: () => undefined },
   // Who gets this far has been let in; it costs nothing to turn them away here.
   bindings: {
-    limits: {
-      standard: { limit: () => Promise.reject(new Error("not this tenant's")) },
-      strict: {
-        limit: async () => {
-          accepted += 1;
-          return { success: false };
-        },
+    limits: limitsOf(() => ({
+      limit: async () => {
+        accepted += 1;
+        return { success: false };
       },
-    },
+    })),
   },
   config: (config) => ({
     ...config,

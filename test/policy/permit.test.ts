@@ -1,4 +1,5 @@
 // Kill switch, rate, scopes, ownership, rules: what each keeps out, in that order, by the front door.
+import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import {
   ADA,
@@ -8,6 +9,7 @@ import {
   GIA,
   type Harness,
   type Json,
+  limitsOf,
   type Person,
   withTenant,
 } from "../support/harness.ts";
@@ -30,7 +32,7 @@ describe("the list of assistants", () => {
     },
   );
 
-  it.each([[["asst_suppor"]], [["asst_support_2*"]], [["ASST_*"]], [["*_support"]]])(
+  it.each([[["asst_suppor"]], [["asst_support_2*"]], [["ASST_*"]]])(
     "%j keeps any other out, on record",
     async (assistants) => {
       const { response, event, cancels } = await cancelWith({ assistants });
@@ -164,7 +166,7 @@ describe("the rate of a person", () => {
     const unused = tier(() => Promise.reject(new Error("the other tier was asked"))).counter;
     const gateway = await createHarness({
       config: withTenant("acme", { rate }),
-      bindings: { limits: { standard: unused, strict: counter } },
+      bindings: { limits: limitsOf((name) => (name === "strict" ? counter : unused)) },
     });
     return { gateway, asked };
   }
@@ -216,5 +218,118 @@ describe("the rate of a person", () => {
     const ids = await unlimited.startRun();
     expect((await unlimited.cancel(ids, await gateway.tokenFor(ANN))).status).toBe(200);
     expect(asked).toEqual([]);
+  });
+});
+
+describe("the rate of an address", () => {
+  async function gatewayWith(limit: (key: string) => Promise<{ success: boolean }>) {
+    const asked: string[] = [];
+    const counter = {
+      limit: ({ key }: { key: string }) => {
+        asked.push(key);
+        return limit(key);
+      },
+    };
+    const gateway = await createHarness({
+      bindings: { limits: limitsOf(() => undefined, counter) },
+    });
+    return { gateway, asked };
+  }
+  const from = (address: string): RequestInit => ({ headers: { "cf-connecting-ip": address } });
+
+  it("is counted before it is looked who asks, and over it nothing else is done", async () => {
+    const { gateway, asked } = await gatewayWith(async () => ({ success: false }));
+    const ids = await gateway.startRun();
+    await gateway.forgetCalls();
+    for (const token of [await gateway.tokenFor(ANN), "nonsense"]) {
+      const response = await gateway.cancel(ids, token, from("203.0.113.7"));
+      expect(await refused(response)).toMatchObject({
+        status: 429,
+        code: "rate_limited",
+        retryAfter: "10",
+        shouldRetry: null,
+      });
+    }
+    expect(asked).toEqual(["203.0.113.7", "203.0.113.7"]);
+    expect(await gateway.calls()).toEqual([]);
+    expect(await gateway.eventsOf(ids)).toEqual([]);
+  });
+
+  it.each<[string, string | null]>([
+    ["203.0.113.7", "203.0.113.7"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+    ["2001:DB8:0001:2::9", "2001:db8:1:2::/64"],
+    ["2001:db8::1", "2001:db8:0:0::/64"],
+    ["2001:0:0:1:2:3:4:5", "2001:0:0:1::/64"],
+    ["::ffff:203.0.113.7", "0:0:0:0::/64"],
+    ["127.0.0.1", null],
+    ["::1", null],
+    ["no:address", null],
+  ])("of %s is counted as that of %s", async (address, key) => {
+    const { gateway, asked } = await gatewayWith(async () => ({ success: true }));
+    const ids = await gateway.startRun();
+    const response = await gateway.cancel(ids, await gateway.tokenFor(ANN), from(address));
+    expect(response.status).toBe(200);
+    expect(asked).toEqual(key === null ? [] : [key]);
+  });
+
+  it("is let through by a counter that fails, which is logged", async () => {
+    const { gateway } = await gatewayWith(() => Promise.reject(new Error("out of order")));
+    const ids = await gateway.startRun();
+    const response = await gateway.cancel(ids, await gateway.tokenFor(ANN), from("203.0.113.7"));
+    expect(response.status).toBe(200);
+    expect(gateway.lines.join("\n")).toContain("rate_limit_failed");
+  });
+
+  it("is not taken from what a client can write itself", async () => {
+    const { gateway, asked } = await gatewayWith(async () => ({ success: false }));
+    const ids = await gateway.startRun();
+    const headers = { "x-forwarded-for": "203.0.113.7", "x-real-ip": "203.0.113.7" };
+    const response = await gateway.cancel(ids, await gateway.tokenFor(ANN), { headers });
+    expect(response.status).toBe(200);
+    expect(asked).toEqual([]);
+  });
+
+  it("is counted by the platform's own counter, sixty a minute in that tier", async () => {
+    const address = `203.0.113.${1 + Math.floor(Math.random() * 250)}`;
+    const { limit } = env.RATE_STRICT;
+    const gateway = await createHarness({
+      bindings: { limits: limitsOf(() => undefined, { limit: limit.bind(env.RATE_STRICT) }) },
+    });
+    const statuses: number[] = [];
+    for (let count = 0; count < 62; count += 1) {
+      const response = await gateway.request("/v1/threads/t/runs/r", from(address));
+      statuses.push(response.status);
+    }
+    expect(statuses.slice(0, 60)).toEqual(Array(60).fill(401));
+    expect(statuses.slice(60)).toEqual([429, 429]);
+  });
+});
+
+describe("a tier", () => {
+  it("is whatever wrangler.toml has, by its name", async () => {
+    const asked: string[] = [];
+    const gateway = await createHarness({
+      config: withTenant("acme", { rate: "gold_2" }),
+      bindings: {
+        limits: limitsOf((name) => {
+          asked.push(name);
+          return { limit: async () => ({ success: true }) };
+        }),
+      },
+    });
+    const ids = await gateway.startRun();
+    expect((await gateway.cancel(ids, await gateway.tokenFor(ANN))).status).toBe(200);
+    expect(new Set(asked)).toEqual(new Set(["gold_2"]));
+  });
+
+  it("that wrangler.toml does not have is a config that is not valid", async () => {
+    const gateway = await createHarness({ config: withTenant("acme", { rate: "gold" }) });
+    const ids = await gateway.startRun();
+    const reply = await refused(await gateway.cancel(ids, await gateway.tokenFor(ANN)));
+    expect(reply).toMatchObject({ status: 503, code: "config_invalid" });
+    expect(gateway.lines.join("\n")).toContain(
+      "tenant acme: there is no binding RATE_GOLD for its rate",
+    );
   });
 });

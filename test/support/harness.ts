@@ -12,6 +12,7 @@ import { BASE_KEY, tenantKey } from "../../src/config/kv-keys.ts";
 import { baseOf, ConfigDocument } from "../../src/config/schema.ts";
 import { type Bindings, createGateway, type World } from "../../src/gateway.ts";
 import { createLog } from "../../src/logger.ts";
+import type { Limit, RateLimits } from "../../src/policy/rate.ts";
 import { TEST_SECRETS, UPSTREAM_KEYS } from "./secrets.ts";
 
 export const SIMULATOR = "https://simulator.test";
@@ -65,7 +66,7 @@ export async function createHarness(options: HarnessOptions = {}) {
     audit: env.AUDIT,
     ledger: (tenant) => env.LEDGER.getByName(tenant) as unknown as LedgerRpc,
     keyCache: () => caches.open(cacheName),
-    limits: { standard: env.RATE_STANDARD, strict: env.RATE_STRICT },
+    limits: limitsOf((name) => ({ standard: env.RATE_STANDARD, strict: env.RATE_STRICT })[name]),
     secret: (name) => (TEST_SECRETS as Record<string, string>)[name],
     ...options.bindings,
   };
@@ -137,6 +138,11 @@ export async function createHarness(options: HarnessOptions = {}) {
     startRun: (run: StartRun = {}) => startRun(simulator, run),
     startResponse: (run: StartRun = {}) => startResponse(simulator, run),
   };
+}
+
+/** Tiers only; addresses are not counted unless a test gives `address`. */
+export function limitsOf(tier: RateLimits["tier"], address?: Limit): RateLimits {
+  return { tier, address };
 }
 
 export type Harness = Awaited<ReturnType<typeof createHarness>>;

@@ -27,6 +27,9 @@ export function createWatch() {
         begun.push(intent.event);
         return real.begin(intent);
       },
+      beginIfOwned: (claim) => real.beginIfOwned(claim),
+      register: (registration) => real.register(registration),
+      ownerOf: (threadId, runId) => real.ownerOf(threadId, runId),
       join: (intent, leader) => real.join(intent, leader),
       handOver: (event, result) => real.handOver(event, result),
       finish: (finish) => real.finish(finish),
