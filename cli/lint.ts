@@ -1,11 +1,34 @@
 // `gateway lint`: what is wrong with a config file, each with its line. Online it also asks the identity
 // providers, and writes down where they say that their keys are.
 import { writeFile } from "node:fs/promises";
+import { Command } from "commander";
 import { findNodeAtLocation, getNodeValue, type ParseError, parseTree } from "jsonc-parser";
 import * as z from "zod";
 import type { ConfigDocument } from "../src/config/schema.ts";
 import { checkConfig, lineOfMember, type Path, readText, UsageError } from "./config-file.ts";
 import { describeKeys, discoverJwksUri, ProviderProblem } from "./providers.ts";
+
+export function lintCommand(): Command {
+  return new Command("lint")
+    .description("Says what is wrong with a config, each with its line.")
+    .argument("<file>", "the config, as JSON with comments")
+    .option("--online", "ask the identity providers too: finds jwks_uri, looks at the keys")
+    .addHelpText(
+      "after",
+      `
+With --online an issuer needs neither jwks_uri nor jwks where its provider publishes OpenID discovery:
+the address is looked up and written into the file, so that the gateway itself never has to ask. Of
+every issuer the keys are fetched and judged as the gateway would.
+
+Examples:
+  npm run gateway -- lint gateway.jsonc
+  npm run gateway -- lint gateway.jsonc --online`,
+    )
+    .action(async (file: string, { online = false }: { online?: boolean }) => {
+      const clean = await lint(file, { online, fetch, print: console.log });
+      if (!clean) process.exitCode = 1;
+    });
+}
 
 export interface LintOptions {
   /** Ask the identity providers. */
