@@ -3,7 +3,7 @@
 import type { ReadTools } from "./audit/api.ts";
 import type { AuditEvent } from "./audit/event.ts";
 import { deny, describe, findOwner } from "./audit/journal.ts";
-import type { Tenant } from "./config/load.ts";
+import type { Tenant, TrustedIssuer } from "./config/load.ts";
 import { asRefusal, type Reason, Refusal } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Ask } from "./http/ask.ts";
@@ -43,7 +43,7 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
   await assertAddressRate(gateway, ask.address);
   const caller = await authenticate(gateway, issuers, ask);
   const tenant = await gateway.config.tenant(caller.tenant);
-  if (tenant === null) throw new Refusal("tenant_not_allowed", { detail: "no such tenant" });
+  if (tenant === null) throw noSuchTenant(issuers.get(caller.issuer));
   const reason = (await ask.reason?.()) ?? null;
   const event = await describe(gateway.audit, tenant, caller, ask.target, reason, ask.request);
   const denied = recordRefusal(gateway, ask, tenant, event);
@@ -69,6 +69,13 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
       ownerOf: (target) => findOwner(gateway.audit, tenant, target),
     },
   };
+}
+
+/** Where the token chose it, it chose badly; where the config did, the config is wrong. */
+function noSuchTenant(issuer: TrustedIssuer | undefined): Refusal {
+  const fixed = issuer !== undefined && "fixed" in issuer.tenant;
+  const detail = fixed ? "an issuer is fixed to a tenant that is not there" : "no such tenant";
+  return new Refusal(fixed ? "config_invalid" : "tenant_not_allowed", { detail });
 }
 
 /** A flood is refused without a record, or it would flood the log too. */

@@ -9,6 +9,8 @@ import {
   describeProblem,
   type Issuer,
   isLoopbackHttp,
+  namesIn,
+  provesNothing,
   rateBinding,
   TenantEntry,
   type UpstreamEntry,
@@ -24,6 +26,7 @@ export interface Base {
   readonly issuers: ReadonlyMap<string, TrustedIssuer>;
   readonly upstreams: ReadonlyMap<string, UpstreamEntry>;
   readonly origins: ReadonlySet<string>;
+  readonly sharedCredentials: ReadonlySet<string>;
 }
 
 export interface Tenant extends Omit<TenantEntry, "upstream" | (typeof CREDENTIALS)[number]> {
@@ -42,7 +45,7 @@ export function loadBase(context: LoadContext, text: string | null): Loaded<Base
   if (text === null) return { problem: "no configuration has been applied" };
   const parsed = parse(BaseDocument, text);
   if ("problem" in parsed) return parsed;
-  const { issuers, upstreams, origins } = parsed.value;
+  const { issuers, upstreams, origins, shared_credentials } = parsed.value;
   if (!context.allowLoopbackHttp) {
     const addresses = [
       ...issuers.map((issuer) => issuer.jwks_uri ?? ""),
@@ -56,6 +59,7 @@ export function loadBase(context: LoadContext, text: string | null): Loaded<Base
       issuers: new Map(issuers.map((issuer) => [issuer.issuer, trusted(issuer)])),
       upstreams: new Map(Object.entries(upstreams)),
       origins: new Set(origins),
+      sharedCredentials: new Set(shared_credentials),
     },
   };
 }
@@ -75,7 +79,7 @@ function trusted(issuer: Issuer): TrustedIssuer {
 export async function loadTenant(
   context: LoadContext,
   id: string,
-  upstreams: Base["upstreams"],
+  { upstreams, sharedCredentials }: Base,
   text: string | null,
 ): Promise<Loaded<Tenant | null>> {
   if (text === null) return { value: null };
@@ -90,6 +94,10 @@ export async function loadTenant(
   );
   const local = context.allowLoopbackHttp ? undefined : tokenUrls.find(isLoopbackHttp);
   if (local !== undefined) return bad(httpsOnly(local));
+  const shared = namesIn(parsed.value).find(({ name: held }) => sharedCredentials.has(held));
+  if (policy.ownership.source === "credential" && shared !== undefined) {
+    return bad(`${shared.member}: ${provesNothing("another tenant")}`);
+  }
   const keys = await loadCredentials(context, id, { credential, second_credential });
   if ("problem" in keys) return bad(keys.problem);
   if (policy.audit.subject === "hmac" && !context.secret("AUDIT_SUBJECT_KEY")) {

@@ -45,6 +45,8 @@ export function isLoopbackHttp(address: string): boolean {
 }
 
 function isPlainUrl(address: string): boolean {
+  // What a parser would drop without a word is no part of an address that people compare.
+  if (!/^[!-~]+$/.test(address)) return false;
   const url = URL.parse(address);
   if (url === null || url.username !== "" || url.password !== "" || url.hash !== "") return false;
   if (address.includes("?")) return false;
@@ -277,36 +279,45 @@ export const ConfigDocument = z
       if (!Object.hasOwn(document.upstreams, upstream)) {
         refuse("upstream", `there is no upstream named '${upstream}'`);
       }
-      for (const member of CREDENTIALS) {
-        const names = tenant[member] === undefined ? [] : credentialNames(tenant[member]);
-        const sharer = names
-          .flatMap((name) => holders.get(name) ?? [])
-          .find((other) => other !== id);
-        if (ownership.source === "credential" && sharer !== undefined) {
-          refuse(member, `proves nothing, since tenant ${sharer} has the same`);
-        }
+      if (ownership.source !== "credential") continue;
+      for (const { member, name } of namesIn(tenant)) {
+        const sharer = holders.get(name)?.find((other) => other !== id);
+        if (sharer !== undefined) refuse(member, provesNothing(`tenant ${sharer}`));
       }
     }
   });
 export type ConfigDocument = z.infer<typeof ConfigDocument>;
 
 export const CREDENTIALS = ["credential", "second_credential"] as const;
+type Credentials = Pick<TenantEntry, (typeof CREDENTIALS)[number]>;
 
 /** By the name of a credential: the tenants that have it. */
 export function holdersOf(
-  tenants: readonly (readonly [string, Pick<TenantEntry, (typeof CREDENTIALS)[number]>])[],
+  tenants: readonly (readonly [string, Credentials])[],
 ): ReadonlyMap<string, readonly string[]> {
-  const held = tenants.flatMap(([id, tenant]) =>
-    CREDENTIALS.flatMap((member) => tenant[member] ?? [])
-      .flatMap(credentialNames)
-      .map((name) => ({ id, name })),
-  );
-  return new Map(
-    [...Map.groupBy(held, ({ name }) => name)].map(([name, holders]) => [
+  const holders = new Map<string, string[]>();
+  for (const [id, tenant] of tenants) {
+    for (const name of new Set(namesIn(tenant).map((named) => named.name))) {
+      const others = holders.get(name);
+      if (others === undefined) holders.set(name, [id]);
+      else others.push(id);
+    }
+  }
+  return holders;
+}
+
+/** What a tenant's credentials are called, so that two of the same can be told. */
+export function namesIn(tenant: Credentials) {
+  return CREDENTIALS.flatMap((member) =>
+    (tenant[member] === undefined ? [] : credentialNames(tenant[member])).map((name) => ({
+      member,
       name,
-      holders.map(({ id }) => id),
-    ]),
+    })),
   );
+}
+
+export function provesNothing(who: string): string {
+  return `proves nothing, since ${who} has the same`;
 }
 
 /** What would be the same where two credentials are: a secret's name, a ciphertext, a client. */
@@ -322,6 +333,8 @@ export const BaseDocument = z.strictObject({
   upstreams: Upstreams,
   /** Every tenant's origins: a preflight carries no token, so no tenant. */
   origins: z.array(Origin),
+  /** The names of credentials that several tenants have: to have one proves no tenant. */
+  shared_credentials: z.array(z.string()).default([]),
 });
 export type BaseDocument = z.infer<typeof BaseDocument>;
 
@@ -331,6 +344,10 @@ export function baseOf(document: ConfigDocument): BaseDocument {
     issuers: document.issuers,
     upstreams: document.upstreams,
     origins: [...origins].sort(),
+    shared_credentials: [...holdersOf(Object.entries(document.tenants))]
+      .filter(([, holders]) => holders.length > 1)
+      .map(([name]) => name)
+      .sort(),
   };
 }
 

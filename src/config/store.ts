@@ -78,8 +78,8 @@ export function createConfigStore(source: ConfigSource): ConfigStore {
   return {
     base,
     tenant: async (id) => {
-      const { upstreams } = await base();
-      return read(tenants, tenantKey(id), (text) => loadTenant(source, id, upstreams, text));
+      const loaded = await base();
+      return read(tenants, tenantKey(id), (text) => loadTenant(source, id, loaded, text));
     },
   };
 }
@@ -91,8 +91,13 @@ function unwrap<T>(loaded: Loaded<T>): T {
 }
 
 async function readText(kv: Pick<KVNamespace, "get">, key: string): Promise<string | null> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    setTimeout(() => reject(new Error("timed out")), READ_TIMEOUT_MS);
+    timer = setTimeout(() => reject(new Error("timed out")), READ_TIMEOUT_MS);
   });
-  return await Promise.race([kv.get(key, { type: "text", cacheTtl: KV_CACHE_SECONDS }), late]);
+  try {
+    return await Promise.race([kv.get(key, { type: "text", cacheTtl: KV_CACHE_SECONDS }), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

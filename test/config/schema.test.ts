@@ -677,7 +677,8 @@ describe("the base of a config", () => {
     });
     const base = baseOf(document);
     expect(BaseDocument.parse(base)).toEqual(base);
-    expect(Object.keys(base)).toEqual(["issuers", "upstreams", "origins"]);
+    expect(Object.keys(base)).toEqual(["issuers", "upstreams", "origins", "shared_credentials"]);
+    expect(base.shared_credentials).toEqual(['{"secret":"OPENAI_KEY_ACME"}']);
     expect(base.origins).toEqual(["https://a.test", "https://app.acme.com", "https://b.test"]);
   });
 });

@@ -285,6 +285,34 @@ describe("a tenant's config", () => {
     expect(await refused(await read())).toEqual(CONFIG_INVALID);
   });
 
+  it("whose credential is said to prove it, and is another's too, is 503 for that tenant only", async () => {
+    const { state, gateway, read } = await createGateway();
+    await read();
+    const base = JSON.parse((await env.CONFIG.get(BASE_KEY)) ?? "") as Json;
+    const shared_credentials = ['{"secret":"UPSTREAM_KEY_ACME"}'];
+    await env.CONFIG.put(BASE_KEY, JSON.stringify({ ...base, shared_credentials }));
+    const tenant = JSON.parse((await env.CONFIG.get(tenantKey("acme"))) ?? "") as Json;
+    const rules = [{ id: "all", scopes: ["runs:cancel"], runs: "tenant" }];
+    const entry = { ...tenant, ownership: { source: "credential" }, rules };
+    await env.CONFIG.put(tenantKey("acme"), JSON.stringify(entry));
+    state.laterMs = 31 * SECOND;
+    expect(await refused(await read())).toEqual(CONFIG_INVALID);
+    expect(gateway.lines.join("\n")).toContain(
+      "tenant acme: credential: proves nothing, since another tenant has the same",
+    );
+    const theirs = await gateway.startResponse();
+    expect((await gateway.read(theirs, await gateway.tokenFor(GUS))).status).toBe(200);
+  });
+
+  it("that an issuer is fixed to, and that is not there, is a config that is wrong", async () => {
+    const { gateway } = await createGateway();
+    await env.CONFIG.delete(tenantKey("globex"));
+    const theirs = await gateway.startResponse();
+    expect(await refused(await gateway.read(theirs, await gateway.tokenFor(GUS)))).toEqual(
+      CONFIG_INVALID,
+    );
+  });
+
   it("that is taken away is as if the tenant had never been", async () => {
     const { state, read } = await createGateway();
     await read();
