@@ -2,9 +2,9 @@
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { readConfigFile, UsageError } from "../cli/config-file.ts";
+import { readSecretsFile } from "../cli/secrets-file.ts";
 import { startGateway } from "./local/gateway.ts";
 import { SAMPLE_AUDIENCE, SAMPLE_SECRETS, sampleConfig } from "./local/sample.ts";
-import { readSecretsFile } from "./local/secrets-file.ts";
 import { freePort, type Server } from "./local/server.ts";
 import { startRun, startSimulator, tokenFrom } from "./simulator/server.ts";
 

@@ -3,9 +3,10 @@ import { rmSync } from "node:fs";
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Secrets } from "../../cli/secrets-file.ts";
 import type { ConfigDocument } from "../../src/config/schema.ts";
 import { applyLocally } from "./apply.ts";
-import { assertSecrets, type Secrets, toEnvFile, withSigningKey } from "./secrets-file.ts";
+import { assertSecrets, toEnvFile, withSigningKey } from "./secrets-file.ts";
 import { type Server, startServer } from "./server.ts";
 
 const TOML = join(import.meta.dirname, "../../wrangler.toml");

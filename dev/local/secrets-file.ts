@@ -1,36 +1,22 @@
-// A file of NAME=value lines → the Worker's secrets, checked against what the config names.
+// The Worker's secrets on this machine: checked against what the config names, with an audit key, and
+// as the file that wrangler reads.
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseEnv } from "node:util";
-import { readText, UsageError } from "../../cli/config-file.ts";
+import { UsageError } from "../../cli/config-file.ts";
+import { type Secrets, secretsNeeded } from "../../cli/secrets-file.ts";
 import { newSigningKey } from "../../cli/signing-key.ts";
 import { createSigner } from "../../src/audit/sign.ts";
 import type { ConfigDocument } from "../../src/config/schema.ts";
 
-export type Secrets = Readonly<Record<string, string>>;
-
 /** The public half is what an auditor checks with, so the key outlives a restart. */
 const SIGNING_KEY_FILE = "audit-signing-key.json";
 
-export async function readSecretsFile(file: string): Promise<Secrets> {
-  const lines = (await readText(file)).split("\n");
-  const bad = lines.findIndex((line) => !/^\s*(#.*|(export\s+)?[A-Za-z_]\w*\s*=.*)?$/.test(line));
-  if (bad >= 0) throw new UsageError(`${file}:${bad + 1}: not a line of the form NAME=value.`);
-  // The type says that a value may be undefined; for a name that is there it is not.
-  return parseEnv(lines.join("\n")) as Secrets;
-}
-
 /** Throws `UsageError` for a secret that the config names and nobody gave. */
 export function assertSecrets(config: ConfigDocument, secrets: Secrets, source: string): void {
-  for (const [id, tenant] of Object.entries(config.tenants)) {
-    const needed = [
-      tenant.credential.secret,
-      ...(tenant.audit.subject === "hmac" ? ["AUDIT_SUBJECT_KEY"] : []),
-    ];
-    const missing = needed.find((name) => (secrets[name] ?? "") === "");
-    if (missing !== undefined) {
-      throw new UsageError(`The secret ${missing}, which tenant ${id} needs, is not in ${source}.`);
-    }
+  const missing = secretsNeeded(config).find(({ name }) => (secrets[name] ?? "") === "");
+  if (missing !== undefined) {
+    const { name, tenant } = missing;
+    throw new UsageError(`The secret ${name}, which tenant ${tenant} needs, is not in ${source}.`);
   }
   const key = secrets["AUDIT_SIGNING_KEY"];
   if (key !== undefined && createSigner(key) === null) {
