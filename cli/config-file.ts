@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import {
   findNodeAtLocation,
   getNodeValue,
+  type Node,
   type ParseError,
   parseTree,
   printParseErrorCode,
@@ -44,28 +45,56 @@ export interface CheckedConfig {
 
 export type Path = readonly (string | number)[];
 
-export function checkConfig(text: string): CheckedConfig {
+/** A file's text, parsed once: to be judged, and to say where something stands. */
+export interface Source {
+  /** Null when it is no JSON. */
+  readonly tree: Node | null;
+  readonly errors: readonly ParseError[];
+  /** The line of a member, or of the nearest one around it that is there. */
+  readonly lineOf: (path: Path) => number;
+  readonly lineAt: (offset: number) => number;
+}
+
+export function parseSource(text: string): Source {
   const errors: ParseError[] = [];
-  const tree = parseTree(text, errors, { allowTrailingComma: true });
+  const tree = parseTree(text, errors, { allowTrailingComma: true }) ?? null;
+  const starts = [0, ...text.matchAll(/\n/g).map(({ index }) => index + 1)];
+  const lineAt = (offset: number): number => {
+    let [low, high] = [0, starts.length];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if ((starts[middle] ?? 0) <= offset) low = middle;
+      else high = middle;
+    }
+    return low + 1;
+  };
+  const lineOf = (path: Path): number => (tree === null ? 1 : lineAt(nearestOffset(tree, path)));
+  return { tree, errors, lineOf, lineAt };
+}
+
+export function checkConfig(text: string): CheckedConfig {
+  return checkSource(parseSource(text));
+}
+
+export function checkSource({ tree, errors, lineOf, lineAt }: Source): CheckedConfig {
   const [error] = errors;
-  if (error !== undefined || tree === undefined) {
+  if (error !== undefined || tree === null) {
     const what = error === undefined ? "it is empty" : printParseErrorCode(error.error);
-    const line = lineOf(text, error?.offset ?? 0);
+    const line = lineAt(error?.offset ?? 0);
     return { document: null, problems: [{ line, path: [], message: `not valid JSON (${what})` }] };
   }
   const parsed = ConfigDocument.safeParse(getNodeValue(tree));
   if (parsed.success) return { document: parsed.data, problems: [] };
   const problems = parsed.error.issues.map((issue) => {
     const path = issue.path.filter((part) => typeof part !== "symbol");
-    return { line: lineOfMember(text, path), path, message: describeIssue(issue) };
+    return { line: lineOf(path), path, message: describeIssue(issue) };
   });
   return { document: null, problems: problems.toSorted((one, other) => one.line - other.line) };
 }
 
 /** The line of a member, or of the nearest one around it that is there. */
 export function lineOfMember(text: string, path: Path): number {
-  const tree = parseTree(text, [], { allowTrailingComma: true });
-  return tree === undefined ? 1 : lineOf(text, nearestOffset(tree, path));
+  return parseSource(text).lineOf(path);
 }
 
 export async function readText(file: string): Promise<string> {
@@ -77,14 +106,10 @@ export async function readText(file: string): Promise<string> {
   }
 }
 
-function nearestOffset(tree: NonNullable<ReturnType<typeof parseTree>>, path: Path): number {
+function nearestOffset(tree: Node, path: Path): number {
   for (let length = path.length; length > 0; length -= 1) {
     const node = findNodeAtLocation(tree, path.slice(0, length));
     if (node !== undefined) return node.offset;
   }
   return tree.offset;
-}
-
-function lineOf(text: string, offset: number): number {
-  return text.slice(0, offset).split("\n").length;
 }

@@ -1,74 +1,142 @@
-// `gateway lint`: what is wrong with a config file, each with its line. Online it also asks the identity
-// providers, and writes down where they say that their keys are.
+// `gateway lint`: what is wrong with a config file, and every hole in it, each with its line. Online it
+// also asks the identity providers, and writes down where they say that their keys are.
 import { writeFile } from "node:fs/promises";
 import { Command } from "commander";
 import { findNodeAtLocation, getNodeValue, type ParseError, parseTree } from "jsonc-parser";
 import * as z from "zod";
 import type { ConfigDocument } from "../src/config/schema.ts";
-import { checkConfig, lineOfMember, type Path, readText, UsageError } from "./config-file.ts";
+import {
+  checkSource,
+  type Path,
+  parseSource,
+  readText,
+  type Source,
+  UsageError,
+} from "./config-file.ts";
+import { findHoles, type HoleContext } from "./holes.ts";
 import { describeKeys, discoverJwksUri, ProviderProblem } from "./providers.ts";
+import { readSecretsFile } from "./secrets-file.ts";
+import { readTiers } from "./worker-config.ts";
 
 export function lintCommand(): Command {
   return new Command("lint")
-    .description("Says what is wrong with a config, each with its line.")
+    .description("Says what is wrong with a config, and every hole in it, each with its line.")
     .argument("<file>", "the config, as JSON with comments")
+    .option("--secrets <file>", "look at the secrets too, NAME=value lines such as .dev.vars")
     .option("--online", "ask the identity providers too: finds jwks_uri, looks at the keys")
+    .option("--allow <id...>", "holes that you know of and keep, by the name in brackets")
+    .option("--json", "one JSON document for machines")
     .addHelpText(
       "after",
       `
+A problem is what the gateway itself would refuse: with one, it serves nobody. A hole is what it would
+serve, and you would not want: two tenants whose key is the proof and the same, a rule that can never
+match, a page that is shown your prompt. Each is told with its line, and how to close it.
+
 With --online an issuer needs neither jwks_uri nor jwks where its provider publishes OpenID discovery:
 the address is looked up and written into the file, so that the gateway itself never has to ask. Of
 every issuer the keys are fetched and judged as the gateway would.
 
+Ends with 0 when there is nothing, with 1 when there is something.
+
 Examples:
   npm run gateway -- lint gateway.jsonc
-  npm run gateway -- lint gateway.jsonc --online`,
+  npm run gateway -- lint gateway.jsonc --secrets .dev.vars --online
+  npm run gateway -- lint gateway.jsonc --allow upstream-unused`,
     )
-    .action(async (file: string, { online = false }: { online?: boolean }) => {
-      const clean = await lint(file, { online, fetch, print: console.log });
-      if (!clean) process.exitCode = 1;
+    .action(async (file: string, flags: LintFlags) => {
+      const secrets = flags.secrets === undefined ? null : await readSecretsFile(flags.secrets);
+      const { online = false, allow = [] } = flags;
+      const report = await lint(file, { online, allow, secrets, tiers: await readTiers(), fetch });
+      if (flags.json === true) console.log(JSON.stringify(report, null, 2));
+      else for (const line of linesFor(report)) console.log(line);
+      if (!report.ok) process.exitCode = 1;
     });
 }
 
-export interface LintOptions {
-  /** Ask the identity providers. */
-  readonly online: boolean;
-  readonly fetch: typeof fetch;
-  readonly print: (line: string) => void;
+interface LintFlags {
+  readonly online?: boolean;
+  readonly secrets?: string;
+  readonly allow?: readonly string[];
+  readonly json?: boolean;
 }
 
-interface Finding {
-  readonly path: Path;
+export interface LintOptions extends HoleContext {
+  /** Ask the identity providers. */
+  readonly online: boolean;
+  /** The ids of holes that are known and kept. */
+  readonly allow: readonly string[];
+  readonly fetch: typeof fetch;
+}
+
+/** What `--json` prints. */
+export interface LintReport {
+  readonly file: string;
+  /** Nothing is wrong, but what is allowed to be. */
+  readonly ok: boolean;
+  readonly findings: readonly Finding[];
+}
+
+export interface Finding {
+  /** `schema` for what the gateway refuses, `provider` for what one said, or the hole's own. */
+  readonly id: string;
   readonly line: number;
+  readonly path: Path;
   readonly message: string;
+  /** How to close a hole; null where the message says it. */
+  readonly cure: string | null;
   /** Or else a thing worth knowing. */
   readonly isProblem: boolean;
 }
 
-/** True when nothing is wrong. Throws `UsageError` when the file cannot be read or written. */
-export async function lint(file: string, options: LintOptions): Promise<boolean> {
-  const { online, print } = options;
+/** Throws `UsageError` when the file cannot be read or written. */
+export async function lint(file: string, options: LintOptions): Promise<LintReport> {
   const written = await readText(file);
-  const { text, findings } = online
+  const { text, findings: pinned } = options.online
     ? await pinKeyAddresses(written, options.fetch)
     : { text: written, findings: [] };
   if (text !== written) await writeText(file, text);
-  const { document, problems } = checkConfig(text);
-  const said = new Set(findings.map(({ path }) => path.join()));
-  const all = [
-    ...findings,
+  const source = parseSource(text);
+  const { document, problems } = checkSource(source);
+  const said = new Set(pinned.map(({ path }) => path.join()));
+  const refused = problems
     // That an issuer has no keys need not be said again where it was said why.
-    ...problems
-      .filter(({ path }) => !said.has(path.join()))
-      .map((problem) => ({ ...problem, isProblem: true })),
-    ...(online && document !== null ? await judgeKeys(text, document, options.fetch) : []),
-  ];
-  for (const { line, message } of all) print(`${file}:${line}: ${message}.`);
-  const count = all.filter(({ isProblem }) => isProblem).length;
-  print(
-    `${file}: ${count === 0 ? "no problem" : count === 1 ? "1 problem" : `${count} problems`}.`,
+    .filter(({ path }) => !said.has(path.join()))
+    .map((problem) => ({ ...problem, id: "schema", cure: null, isProblem: true }));
+  const holes =
+    document === null || source.tree === null ? [] : await holesIn(source, document, options);
+  const judged =
+    options.online && document !== null ? await judgeKeys(source, document, options.fetch) : [];
+  const findings = [...pinned, ...refused, ...judged, ...holes].toSorted(
+    (one, other) => one.line - other.line,
   );
-  return count === 0;
+  return { file, ok: findings.every(({ isProblem }) => !isProblem), findings };
+}
+
+async function holesIn(
+  { tree, lineOf }: Source,
+  document: ConfigDocument,
+  { allow, ...context }: LintOptions,
+): Promise<Finding[]> {
+  const holes = tree === null ? [] : await findHoles(tree, document, context);
+  return holes.map((hole) => ({
+    ...hole,
+    line: lineOf(hole.path),
+    isProblem: !allow.includes(hole.id),
+  }));
+}
+
+function linesFor({ file, findings }: LintReport): string[] {
+  const count = findings.filter(({ isProblem }) => isProblem).length;
+  const end = count === 0 ? "no problem" : count === 1 ? "1 problem" : `${count} problems`;
+  return [
+    ...findings.flatMap(({ id, line, message, cure, isProblem }) => {
+      const kept = cure !== null && !isProblem ? " (kept)" : "";
+      const named = cure === null ? "" : ` [${id}]${kept}`;
+      return [`${file}:${line}: ${message}.${named}`, ...(cure === null ? [] : [`    → ${cure}.`])];
+    }),
+    `${file}: ${end}.`,
+  ];
 }
 
 const RawIssuer = z.looseObject({
@@ -103,9 +171,12 @@ async function pinKeyAddresses(text: string, fetcher: typeof fetch): Promise<Pin
       value === null ? edited : withMemberBefore(edited, [...path, "issuer"], "jwks_uri", value),
     text,
   );
+  const { lineOf } = parseSource(pinned);
   const findings = outcomes.map(({ path, issuer, value, problem }) => ({
+    id: "provider",
+    cure: null,
     path,
-    line: lineOfMember(pinned, value === null ? path : [...path, "jwks_uri"]),
+    line: lineOf(value === null ? path : [...path, "jwks_uri"]),
     message: value === null ? `${issuer} ${problem}` : `wrote jwks_uri, as ${issuer} publishes it`,
     isProblem: value === null,
   }));
@@ -126,7 +197,7 @@ function withMemberBefore(text: string, there: Path, name: string, value: string
 
 /** Fetches every issuer's keys, and says what they are. */
 async function judgeKeys(
-  text: string,
+  { lineOf }: Source,
   { issuers }: ConfigDocument,
   fetcher: typeof fetch,
 ): Promise<Finding[]> {
@@ -135,7 +206,8 @@ async function judgeKeys(
     const { value, problem } = await outcomeOf(describeKeys(fetcher, issuer));
     const path = ["issuers", index, "jwks_uri"];
     const message = `${issuer.issuer} ${value ?? problem}`;
-    return [{ path, line: lineOfMember(text, path), message, isProblem: value === null }];
+    const line = lineOf(path);
+    return [{ id: "provider", cure: null, path, line, message, isProblem: value === null }];
   });
   return (await Promise.all(judged)).flat();
 }

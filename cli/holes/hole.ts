@@ -1,0 +1,39 @@
+// A hole: what a config that passes the schema still lets happen, and how to close it.
+import type { ConfigDocument, Issuer } from "../../src/config/schema.ts";
+import type { Path } from "../config-file.ts";
+
+export interface Hole {
+  /** A name for machines, and for `--allow`. */
+  readonly id: string;
+  /** The member at fault. */
+  readonly path: Path;
+  /** What is wrong, and what it lets happen. No value that could be a secret. */
+  readonly message: string;
+  /** How to close it. */
+  readonly cure: string;
+}
+
+/** The tenants that an issuer's tokens may name. */
+export function tenantsOf({ tenant }: Issuer): readonly string[] {
+  if ("fixed" in tenant) return [tenant.fixed];
+  return "map" in tenant ? Object.values(tenant.map) : tenant.allow;
+}
+
+/** Tokens that come in a header of their own count on the audit routes only. */
+export function mayCancel({ token_header }: Issuer): boolean {
+  return token_header === "authorization";
+}
+
+/** By tenant: the places in `issuers` of those whose tokens can cancel there. */
+export function issuersByTenant({ issuers }: ConfigDocument): ReadonlyMap<string, number[]> {
+  const reached = new Map<string, number[]>();
+  for (const [index, issuer] of issuers.entries()) {
+    if (!mayCancel(issuer)) continue;
+    for (const tenant of new Set(tenantsOf(issuer))) {
+      const others = reached.get(tenant);
+      if (others === undefined) reached.set(tenant, [index]);
+      else others.push(index);
+    }
+  }
+  return reached;
+}
