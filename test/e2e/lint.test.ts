@@ -135,7 +135,7 @@ describe("lint", () => {
     child.stderr.on("data", (chunk: Buffer) => {
       output += chunk.toString("utf8");
     });
-    expect(await new Promise((resolve) => child.on("close", resolve))).toBe(1);
+    expect(await new Promise((resolve) => child.on("close", resolve))).toBe(2);
     expect(output).toMatch(says);
     expect(output).not.toMatch(/\n\s+at /);
   });
