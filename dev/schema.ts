@@ -1,0 +1,88 @@
+// `npm run schema`: the JSON Schema that editors check a config with, from the one that the gateway uses.
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as z from "zod";
+import { ConfigDocument } from "../src/config/schema.ts";
+import { SCHEMA_WORDS } from "./schema-words.ts";
+
+const FILE = join(import.meta.dirname, "../gateway.schema.json");
+
+type Json = Record<string, unknown>;
+
+/** Both credentials, and the secret of a client, are described once. */
+const CREDENTIAL = /^tenants\.\*\.(second_)?credential\./;
+/** What a JWK holds is RFC 7517's to say. */
+const FOREIGN = /^issuers\.\[\]\.jwks\.keys\./;
+
+const missing = new Set<string>();
+const used = new Set<string>();
+const text = `${JSON.stringify(description(), null, 2)}\n`;
+const unused = Object.keys(SCHEMA_WORDS).filter((path) => !used.has(path));
+if (missing.size + unused.length > 0) {
+  console.error("dev/schema-words.ts says nothing of:", [...missing].join(", ") || "–");
+  console.error("and something of what is not there:", unused.join(", ") || "–");
+  process.exitCode = 1;
+} else if (process.argv.includes("--check")) {
+  if ((await readFile(FILE, "utf8").catch(() => "")) !== text) {
+    console.error("gateway.schema.json is out of date: npm run schema");
+    process.exitCode = 1;
+  }
+} else {
+  await writeFile(FILE, text);
+}
+
+function description(): Json {
+  const schema = z.toJSONSchema(ConfigDocument, { io: "input" }) as Json;
+  const described = withWords(schema, "");
+  const issuer = ((described["properties"] as Json)["issuers"] as Json)["items"] as Json;
+  // Neither is fine in an editor: `lint --online` puts the address in.
+  issuer["not"] = { required: ["jwks_uri", "jwks"] };
+  return {
+    ...described,
+    title: "Stopgate: the gateway's config",
+    allowTrailingCommas: true,
+  };
+}
+
+function withWords(schema: Json, path: string): Json {
+  const { properties, items, additionalProperties, anyOf, oneOf, ...rest } = schema;
+  const below = (name: string): string => (path === "" ? name : `${path}.${name}`);
+  const inside = (value: unknown, name: string): unknown =>
+    isSchema(value) ? withWords(value, below(name)) : value;
+  const same = (value: unknown): unknown[] =>
+    (value as Json[]).map((option) => withWords(option, path));
+  const words = wordsFor(path);
+  return {
+    ...(words === undefined ? {} : { description: words }),
+    ...rest,
+    ...(properties === undefined
+      ? {}
+      : {
+          properties: Object.fromEntries(
+            Object.entries(properties as Json).map(([name, value]) => [name, inside(value, name)]),
+          ),
+        }),
+    ...(items === undefined ? {} : { items: inside(items, "[]") }),
+    ...(additionalProperties === undefined
+      ? {}
+      : { additionalProperties: inside(additionalProperties, "*") }),
+    ...(anyOf === undefined ? {} : { anyOf: same(anyOf) }),
+    ...(oneOf === undefined ? {} : { oneOf: same(oneOf) }),
+  };
+}
+
+function isSchema(value: unknown): value is Json {
+  return typeof value === "object" && value !== null;
+}
+
+function wordsFor(path: string): string | undefined {
+  // An entry of a list is described by its list.
+  if (path === "" || path.endsWith("[]") || FOREIGN.test(path)) return undefined;
+  const name = path
+    .replace(CREDENTIAL, "credential.")
+    .replace("credential.client_credentials.client_secret.", "credential.");
+  used.add(name);
+  const words = SCHEMA_WORDS[name];
+  if (words === undefined) missing.add(name);
+  return words;
+}
