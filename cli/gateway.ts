@@ -1,6 +1,8 @@
 // `npm run gateway -- COMMAND`: the operator's commands, in the order in which one needs them.
 import { Command, CommanderError } from "commander";
+import { applyCommand } from "./apply.ts";
 import { UsageError } from "./config-file.ts";
+import { diffCommand } from "./diff.ts";
 import { lintCommand } from "./lint.ts";
 
 const program = new Command("npm run gateway --")
@@ -15,7 +17,7 @@ with 2 when it could not do what was asked. With --json it prints one JSON docum
 machines; what is meant for people goes to stderr then.`,
   );
 
-for (const command of [lintCommand()]) {
+for (const command of [lintCommand(), diffCommand(), applyCommand()]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 

@@ -1,0 +1,53 @@
+// Where a config goes: the KV on this machine or Cloudflare's. There is no default: the wrong one is no
+// small mistake.
+import type { Command } from "commander";
+import { type ConfigDocument, isLoopbackHttp } from "../src/config/schema.ts";
+import { UsageError } from "./config-file.ts";
+import type { ConfigKv } from "./config-kv/kv.ts";
+import { openLocalKv } from "./config-kv/local.ts";
+import { openRemoteKv } from "./config-kv/remote.ts";
+
+export interface TargetFlags {
+  readonly local?: boolean;
+  readonly remote?: boolean;
+  readonly persist: string;
+  readonly namespaceId?: string;
+}
+
+export function withTarget(command: Command): Command {
+  return command
+    .option("--local", "the KV on this machine, that `npm start` serves from")
+    .option("--persist <folder>", "where that is kept", ".wrangler/stopgate")
+    .option("--remote", "Cloudflare's KV, of the Worker that is deployed (needs wrangler login)")
+    .option("--namespace-id <id>", "another namespace there than the Worker's own");
+}
+
+/** Throws `UsageError` when it is not said which, or when the config cannot be served from there. */
+export async function openTarget(
+  { local = false, remote = false, persist, namespaceId }: TargetFlags,
+  config: ConfigDocument,
+): Promise<ConfigKv> {
+  if (local === remote) throw new UsageError("Say where to: --local or --remote.");
+  if (local) return await openLocalKv(persist);
+  const address = loopbackIn(config);
+  if (address !== undefined) {
+    throw new UsageError(
+      `${address} is on this machine: a deployed gateway allows https only, and would serve nobody.`,
+    );
+  }
+  return openRemoteKv(namespaceId);
+}
+
+function loopbackIn({ issuers, upstreams, tenants }: ConfigDocument): string | undefined {
+  const tokenUrls = Object.values(tenants).flatMap(({ credential, second_credential }) =>
+    [credential, second_credential].flatMap((each) =>
+      each !== undefined && "client_credentials" in each ? each.client_credentials.token_url : [],
+    ),
+  );
+  const addresses = [
+    ...issuers.flatMap(({ jwks_uri }) => jwks_uri ?? []),
+    ...Object.values(upstreams).map(({ base_url }) => base_url),
+    ...tokenUrls,
+  ];
+  return addresses.find(isLoopbackHttp);
+}

@@ -1,0 +1,342 @@
+// `gateway diff` and `gateway apply` as an operator runs them: over the real local KV, and with the real
+// wrangler over an API that stands in for Cloudflare's.
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type Change, changesFor, inOrder } from "../../cli/changes.ts";
+import { openLocalKv } from "../../cli/config-kv/local.ts";
+import { temporaryFolder } from "./support/black-box.ts";
+import { type CloudflareApi, startCloudflareApi } from "./support/cloudflare-api.ts";
+import { type Ran, runGatewayWith } from "./support/command.ts";
+
+type Json = Record<string, unknown>;
+
+const tenant = (over: Json = {}): Json => ({
+  upstream: "openai",
+  credential: { secret: "OPENAI_KEY" },
+  ownership: { source: "metadata", tenant_key: "tenant", subject_key: "user" },
+  rules: [{ id: "owner", scopes: ["stop"], runs: "own" }],
+  ...over,
+});
+
+function config(tenants: Record<string, Json>, over: Json = {}): Json {
+  return {
+    issuers: [
+      {
+        issuer: "https://id.test/",
+        jwks_uri: "https://id.test/keys",
+        audiences: ["stop"],
+        tenant: { claim: "org_id", allow: Object.keys(tenants) },
+      },
+    ],
+    upstreams: { openai: { kind: "openai-responses", base_url: "https://api.openai.com/v1" } },
+    tenants,
+    ...over,
+  };
+}
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+beforeAll(async () => {
+  folder = await temporaryFolder();
+});
+afterAll(async () => folder?.remove());
+
+async function fileWith(document: unknown): Promise<string> {
+  const file = join(folder.path, "gateway.json");
+  await writeFile(file, typeof document === "string" ? document : JSON.stringify(document));
+  return file;
+}
+
+describe("changes", () => {
+  const wanted = (value: Json) => [{ key: "c1:tenant:acme", value: JSON.stringify(value) }];
+  const between = (before: unknown, after: Json): readonly Change[] =>
+    changesFor(
+      new Set(["c1:tenant:acme"]),
+      new Map([["c1:tenant:acme", typeof before === "string" ? before : JSON.stringify(before)]]),
+      wanted(after),
+    );
+
+  it("are told by member, with what was and what will be", () => {
+    expect(between({ a: 1, b: [1], c: 3 }, { a: 1, b: [2], d: 4 })).toEqual([
+      {
+        key: "c1:tenant:acme",
+        tenant: "acme",
+        kind: "changed",
+        notes: [],
+        members: [
+          { member: "b", before: [1], after: [2] },
+          { member: "c", before: 3, after: undefined },
+          { member: "d", before: undefined, after: 4 },
+        ],
+      },
+    ]);
+  });
+
+  it.each(["not JSON", "[1]", "null", '"text"'])("of %s are a replacement", (before) => {
+    expect(between(before, { a: 1 })).toMatchObject([
+      { kind: "changed", notes: ["unreadable as it is; replaced"] },
+    ]);
+  });
+
+  it("are written in the order that takes away first", () => {
+    const changes = [...between({ enabled: true }, { enabled: false })].map((change) => ({
+      ...change,
+      key: "c1:tenant:off",
+    }));
+    const keys = ["c1:base", "c1:tenant:on", "c1:tenant:off"].map((key) => ({ key }));
+    expect(inOrder(keys, changes).map(({ key }) => key)).toEqual([
+      "c1:tenant:off",
+      "c1:base",
+      "c1:tenant:on",
+    ]);
+  });
+});
+
+describe("the local KV", () => {
+  let persist: string;
+  let count = 0;
+  beforeEach(() => {
+    count += 1;
+    persist = join(folder.path, `state-${count}`);
+  });
+
+  const run = async (command: string, document: unknown, ...flags: string[]): Promise<Ran> =>
+    await runGatewayWith(
+      {},
+      command,
+      await fileWith(document),
+      "--local",
+      "--persist",
+      persist,
+      ...flags,
+    );
+
+  async function stored(): Promise<Record<string, unknown>> {
+    const kv = await openLocalKv(persist);
+    try {
+      const keys = [...(await kv.list()).keys()];
+      const values = await kv.read(keys, () => undefined);
+      return Object.fromEntries([...values].map(([key, value]) => [key, JSON.parse(value)]));
+    } finally {
+      await kv.close();
+    }
+  }
+
+  it("says what the file says, and then there is no difference", async () => {
+    const document = config({ acme: tenant(), globex: tenant() });
+    const before = await run("diff", document);
+    expect(before.code).toBe(1);
+    expect(before.stdout.trim().split("\n")).toEqual([
+      "+ issuers, upstreams, origins",
+      "+ tenant acme",
+      "+ tenant globex",
+      "Tenants: 2 added, 0 changed, 0 removed.",
+    ]);
+    expect(await stored()).toEqual({});
+    const applied = await run("apply", document, "--yes");
+    expect(applied.code).toBe(0);
+    expect(applied.stdout).toContain("Written and read back: 3 keys in the local KV");
+    expect(Object.keys(await stored()).sort()).toEqual([
+      "c1:base",
+      "c1:tenant:acme",
+      "c1:tenant:globex",
+    ]);
+    const after = await run("diff", document);
+    expect(after).toMatchObject({ code: 0, stdout: "Nothing changes.\n" });
+  });
+
+  it("gets what differs, and loses who is gone", async () => {
+    await run("apply", config({ acme: tenant(), globex: tenant(), initech: tenant() }), "--yes");
+    const rules = [{ id: "owner", scopes: ["stop"], runs: "tenant" }];
+    const next = config({ acme: tenant({ rules }), globex: tenant({ enabled: false }) });
+    const { stdout } = await run("diff", next);
+    expect(stdout.trim().split("\n")).toEqual([
+      "~ issuers, upstreams, origins",
+      expect.stringContaining("    issuers https://id.test/: "),
+      "- tenant initech: its callers are refused",
+      "~ tenant acme",
+      '    rules: [{"id":"owner","effect":"allow","scopes":["stop"],"runs":"own","reason_required":false}] → [{"id":"owner","effect":"allow","scopes":["stop"],"runs":"tenant","reason_required":false}]',
+      "~ tenant globex: switched off",
+      "    enabled: true → false",
+      "Tenants: 0 added, 2 changed, 1 removed.",
+    ]);
+    const applied = await run("apply", next, "--yes", "--json");
+    expect(applied.code).toBe(0);
+    expect(JSON.parse(applied.stdout)).toMatchObject({
+      applied: true,
+      wrong: [],
+      changes: [
+        { tenant: "initech", kind: "removed" },
+        { tenant: null, kind: "changed" },
+        { tenant: "acme", kind: "changed", members: [{ member: "rules" }] },
+        { tenant: "globex", kind: "changed", notes: ["switched off"] },
+      ],
+    });
+    expect(applied.stderr).toContain("Issuers and rules change together");
+    expect(await stored()).toMatchObject({ "c1:tenant:globex": { enabled: false } });
+    expect(await stored()).not.toHaveProperty("c1:tenant:initech");
+  });
+
+  it("warns of an upstream whose address changes under the keys of its tenants", async () => {
+    await run("apply", config({ acme: tenant() }), "--yes");
+    const upstreams = { openai: { kind: "openai-responses", base_url: "https://other.test/v1" } };
+    const { stdout } = await run("diff", config({ acme: tenant() }, { upstreams }));
+    expect(stdout).toContain("give the new address a name of its own");
+  });
+
+  it("is not touched by a file that is not valid, and every problem is told with its line", async () => {
+    const bad = `{\n  "issuers": [],\n  "upstreams": {},\n  "tenants": { "ACME": {} }\n}`;
+    const { code, stderr } = await run("apply", bad, "--yes");
+    expect(code).toBe(1);
+    expect(stderr).toContain("gateway.json:2: issuers: Too small");
+    expect(stderr).toContain("gateway.json:4: ");
+    expect(await stored()).toEqual({});
+  });
+
+  it("is not touched where nobody can be asked, or it was not said where to", async () => {
+    const document = config({ acme: tenant() });
+    const unasked = await run("apply", document);
+    expect(unasked.code).toBe(2);
+    expect(unasked.stderr).toContain("There is nobody to ask here");
+    const both = await run("apply", document, "--remote", "--yes");
+    expect(both).toMatchObject({ code: 2, stderr: "Say where to: --local or --remote.\n" });
+    expect(await stored()).toEqual({});
+  });
+
+  it("is not told twice of a hole, but told of it", async () => {
+    const open = tenant({ origins: ["https://app.test"] });
+    const { code, stderr } = await run("apply", config({ acme: open }), "--yes");
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/has a hole \(exposed-instructions\): npm run gateway -- lint /);
+  });
+
+  it("is mended where somebody else has written, also with the digest of what was there", async () => {
+    const document = config({ acme: tenant() });
+    await run("apply", document, "--yes");
+    const kv = await openLocalKv(persist);
+    await kv.write([{ key: "c1:tenant:acme", value: "{}" }], () => undefined);
+    await kv.close();
+    const { code, stdout } = await run("diff", document);
+    expect({ code, says: stdout.includes("~ tenant acme") }).toEqual({ code: 1, says: true });
+    const thorough = await run("apply", document, "--yes", "--thorough");
+    expect(thorough.code).toBe(0);
+    expect(await stored()).toMatchObject({ "c1:tenant:acme": { enabled: true } });
+  });
+
+  it("takes two thousand tenants, with a word now and then, and then one of them", async () => {
+    const many = Object.fromEntries(
+      Array.from({ length: 2_000 }, (_, index) => [`t${index}`, tenant()]),
+    );
+    const first = await run("apply", config(many), "--yes");
+    expect(first.code).toBe(0);
+    expect(first.stdout).toContain("and 1,980 more (--verbose shows them)");
+    expect(first.stderr).toMatch(/Writing: \d+ of 2,001[\s\S]*Reading back: 2,001 done/);
+    const off = { ...many, t1234: tenant({ enabled: false }) };
+    const second = await run("apply", config(off), "--yes");
+    expect(second.stdout).toContain("~ tenant t1234: switched off");
+    expect(second.stdout).toContain("Written and read back: 1 key in");
+    const verbose = await run(
+      "diff",
+      config({}, { issuers: config({ t1: tenant() })["issuers"] }),
+      "--verbose",
+    );
+    expect(verbose.stdout.match(/^- tenant /gm)).toHaveLength(2_000);
+  });
+});
+
+describe("Cloudflare's KV", () => {
+  let api: CloudflareApi;
+  beforeEach(async () => {
+    api = await startCloudflareApi();
+  });
+  afterEach(async () => api.stop());
+
+  const run = async (command: string, document: unknown, ...flags: string[]): Promise<Ran> =>
+    await runGatewayWith({ env: api.env }, command, await fileWith(document), "--remote", ...flags);
+  const many = (length: number): Record<string, Json> =>
+    Object.fromEntries(Array.from({ length }, (_, index) => [`t${index}`, tenant()]));
+
+  it("says what the file says, in the namespace that the deployed Worker has", async () => {
+    const document = config({ acme: tenant(), globex: tenant() });
+    const { code, stdout } = await run("apply", document, "--yes");
+    expect(code).toBe(0);
+    expect(stdout).toContain("Written and read back: 3 keys in Cloudflare's KV.");
+    expect([...api.store.keys()].sort()).toEqual(["c1:base", "c1:tenant:acme", "c1:tenant:globex"]);
+    expect(api.asked.some((asked) => asked.endsWith("/scripts/stopgate/settings"))).toBe(true);
+    expect(await run("diff", document)).toMatchObject({ code: 0, stdout: "Nothing changes.\n" });
+    const next = config({ acme: tenant({ enabled: false }) });
+    expect((await run("apply", next, "--yes")).code).toBe(0);
+    expect([...api.store.keys()].sort()).toEqual(["c1:base", "c1:tenant:acme"]);
+    expect(JSON.parse(api.store.get("c1:tenant:acme")?.value ?? "")).toMatchObject({
+      enabled: false,
+    });
+  });
+
+  it("may be another namespace", async () => {
+    const id = "ffffffffffffffffffffffffffffffff";
+    const { code } = await run("apply", config({ acme: tenant() }), "--yes", "--namespace-id", id);
+    expect(code).toBe(0);
+    expect(api.asked.some((asked) => asked.endsWith("/settings"))).toBe(false);
+  });
+
+  it("gets no address of this machine", async () => {
+    const upstreams = { openai: { kind: "openai-responses", base_url: "http://127.0.0.1:1/v1" } };
+    const { code, stderr } = await run("apply", config({ acme: tenant() }, { upstreams }), "--yes");
+    expect(code).toBe(2);
+    expect(stderr).toContain("http://127.0.0.1:1/v1 is on this machine");
+    expect(api.asked).toEqual([]);
+  });
+
+  it("that fails half way is finished by applying again", async () => {
+    let puts = 0;
+    api.fails = (asked) => {
+      if (asked !== "PUT /bulk") return false;
+      puts += 1;
+      return puts > 1;
+    };
+    const document = config(many(1_200));
+    const broken = await run("apply", document, "--yes");
+    expect(broken.code).toBe(2);
+    expect(broken.stderr).toContain("wrangler kv bulk put failed");
+    expect(api.store.size).toBe(1_000);
+    expect(api.store.has("c1:base")).toBe(true);
+    api.fails = () => false;
+    const again = await run("apply", document, "--yes");
+    expect(again.stdout).toContain("Written and read back: 201 keys");
+    expect(api.store.size).toBe(1_201);
+  });
+
+  it("that cannot be read is left alone", async () => {
+    api.fails = (asked) => asked === "GET /keys";
+    const { code, stderr } = await run("apply", config({ acme: tenant() }), "--yes");
+    expect(code).toBe(2);
+    expect(stderr).toContain("wrangler kv key list failed");
+    expect(api.store.size).toBe(0);
+  });
+
+  it("that lags behind is looked at again", async () => {
+    let reads = 0;
+    api.fails = () => false;
+    api.afterWrite = () => {
+      const written = api.store.get("c1:tenant:acme");
+      if (written === undefined || reads > 0) return;
+      reads += 1;
+      const { value } = written;
+      written.value = "{}";
+      setTimeout(() => {
+        written.value = value;
+      }, 3_000);
+    };
+    const { code, stdout } = await run("apply", config({ acme: tenant() }), "--yes");
+    expect({ code, reads }).toEqual({ code: 0, reads: 1 });
+    expect(stdout).toContain("Written and read back: 2 keys");
+    expect(api.asked.filter((asked) => asked === "POST /bulk/get").length).toBeGreaterThan(1);
+  });
+
+  it("holds no secret: a sealed key and a name is all there is", async () => {
+    await run("apply", config({ acme: tenant() }), "--yes");
+    const text = [...api.store.values()].map(({ value }) => value).join("\n");
+    expect(text).toContain('"secret":"OPENAI_KEY"');
+    expect(await readFile(join(folder.path, "gateway.json"), "utf8")).not.toContain("sk-");
+  });
+});
