@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { applyCommand } from "./apply.ts";
 import { UsageError } from "./config-file.ts";
 import { diffCommand } from "./diff.ts";
+import { explainCommand } from "./explain.ts";
 import { lintCommand } from "./lint.ts";
 
 const program = new Command("npm run gateway --")
@@ -17,7 +18,7 @@ with 2 when it could not do what was asked. With --json it prints one JSON docum
 machines; what is meant for people goes to stderr then.`,
   );
 
-for (const command of [lintCommand(), diffCommand(), applyCommand()]) {
+for (const command of [lintCommand(), explainCommand(), diffCommand(), applyCommand()]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 

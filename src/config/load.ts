@@ -41,7 +41,10 @@ export interface LoadContext extends CredentialTools {
   readonly allowLoopbackHttp: boolean;
 }
 
-export function loadBase(context: LoadContext, text: string | null): Loaded<Base> {
+export function loadBase(
+  context: Pick<LoadContext, "allowLoopbackHttp">,
+  text: string | null,
+): Loaded<Base> {
   if (text === null) return { problem: "no configuration has been applied" };
   const parsed = parse(BaseDocument, text);
   if ("problem" in parsed) return parsed;

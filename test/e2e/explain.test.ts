@@ -1,0 +1,197 @@
+// `gateway explain` as an operator runs it: the same decision as the gateway's, from a file and claims.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createIssuer } from "../../dev/issuer.ts";
+import { temporaryFolder } from "./support/black-box.ts";
+import { type Ran, runGateway } from "./support/command.ts";
+
+const CONFIG = {
+  issuers: [
+    {
+      issuer: "https://id.acme.com/",
+      jwks_uri: "https://id.acme.com/keys",
+      audiences: ["https://stop.acme.com"],
+      tenant: { claim: "org_id", allow: ["acme", "off", "reg", "cred", "gone"] },
+    },
+  ],
+  upstreams: { openai: { kind: "openai-responses", base_url: "https://api.openai.com/v1" } },
+  tenants: Object.fromEntries(
+    [
+      ["acme", { source: "metadata", tenant_key: "tenant", subject_key: "user" }, {}],
+      ["off", { source: "grant" }, { enabled: false }],
+      ["reg", { source: "registry" }, {}],
+    ].map(([id, ownership, over]) => [
+      id,
+      {
+        upstream: "openai",
+        credential: { secret: "KEY" },
+        ownership,
+        rules: [
+          { id: "frozen", effect: "deny", scopes: ["stop"], runs: "own", assistants: ["asst_f*"] },
+          { id: "owner", scopes: ["stop"], runs: "own", max_age_seconds: 3600 },
+          { id: "help", scopes: ["help"], runs: "tenant", reason_required: true },
+        ],
+        ...(over as object),
+      },
+    ]),
+  ),
+};
+const CLAIMS = { iss: "https://id.acme.com/", sub: "ann", org_id: "acme", scope: "stop" };
+const RUN = ["--thread", "thread_1", "--run", "run_1"];
+const OWN = ["--metadata", '{"tenant":"acme","user":"ann"}'];
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  await writeFile(join(folder.path, "gateway.json"), JSON.stringify(CONFIG));
+});
+afterAll(async () => folder?.remove());
+
+async function explain(claims: object | string, ...flags: string[]): Promise<Ran> {
+  const file = join(folder.path, "claims.json");
+  await writeFile(file, typeof claims === "string" ? claims : JSON.stringify(claims));
+  const config = join(folder.path, "gateway.json");
+  return await runGateway("explain", "--config", config, "--claims", file, ...RUN, ...flags);
+}
+
+describe("explain", () => {
+  it("names the rule, and says why those before it do not match", async () => {
+    const { code, stdout } = await explain(CLAIMS, ...OWN, "--assistant", "asst_1", "--age", "60");
+    expect(code).toBe(0);
+    expect(stdout.trim().split("\n")).toEqual([
+      "Allowed by rule 'owner'.",
+      "  ann of tenant acme, scopes: stop",
+      "  frozen  does not match: its assistant is not on the list",
+      "  owner   matches, and allows",
+      "  (taken as right, since not said: iat, exp, aud)",
+    ]);
+  });
+
+  it.each<[string, object, string[], string]>([
+    [
+      "a rule denies it",
+      CLAIMS,
+      [...OWN, "--assistant", "asst_f1"],
+      "Refused by rule 'frozen': policy_denied (the rule denies it).",
+    ],
+    [
+      "what is not known cannot escape a rule that denies",
+      CLAIMS,
+      OWN,
+      "Refused by rule 'frozen': policy_denied (the rule denies it).",
+    ],
+    [
+      "no rule matches",
+      CLAIMS,
+      [...OWN, "--assistant", "a", "--age", "7200"],
+      "Refused: policy_denied (no rule matches).",
+    ],
+    [
+      "it is another's run",
+      { ...CLAIMS, sub: "eve" },
+      OWN,
+      "Refused: run_not_found (another person's run).",
+    ],
+    [
+      "it is nobody's run",
+      CLAIMS,
+      [],
+      "Refused: run_not_found (not proved to be the tenant's run).",
+    ],
+    [
+      "the scopes are missing",
+      { ...CLAIMS, scope: "openid" },
+      OWN,
+      "Refused: insufficient_scope (no rule's scopes).",
+    ],
+    [
+      "a reason is missing",
+      { ...CLAIMS, scope: "help" },
+      OWN,
+      "Refused by rule 'help': reason_required (no reason was given).",
+    ],
+    ["the token is past", { ...CLAIMS, exp: 1 }, OWN, "Refused: invalid_token (claim exp: past)."],
+    [
+      "the token is for another",
+      { ...CLAIMS, aud: "x" },
+      OWN,
+      "Refused: invalid_token (claim aud: no audience of this gateway).",
+    ],
+    [
+      "the issuer is unknown",
+      { ...CLAIMS, iss: "x" },
+      OWN,
+      "Refused: invalid_token (claim iss: not an issuer of this config).",
+    ],
+    [
+      "the tenant is not the issuer's",
+      { ...CLAIMS, org_id: "x" },
+      OWN,
+      "Refused: tenant_not_allowed (not on the issuer's list).",
+    ],
+    [
+      "the tenant is not there",
+      { ...CLAIMS, org_id: "gone" },
+      OWN,
+      "Refused: tenant_not_allowed (there is no such tenant).",
+    ],
+    [
+      "the tenant is switched off",
+      { ...CLAIMS, org_id: "off" },
+      OWN,
+      "Refused: tenant_not_allowed (the tenant is switched off).",
+    ],
+    [
+      "it is registered for somebody else",
+      { ...CLAIMS, org_id: "reg" },
+      ["--owner", "eve"],
+      "Refused: run_not_found (another person's run).",
+    ],
+  ])("says so when %s", async (_, claims, flags, line) => {
+    const { code, stdout } = await explain(claims, ...flags);
+    expect(stdout.split("\n")[0]).toBe(line);
+    expect(code).toBe(1);
+  });
+
+  it("takes a token as it is, and speaks to machines", async () => {
+    const issuer = await createIssuer({
+      issuer: "https://id.acme.com/",
+      alg: "ES256",
+      audience: "https://stop.acme.com",
+    });
+    const token = await issuer.mint({ sub: "sam", tenant: "reg", scope: "help stop" });
+    const flags = ["--owner", "ann", "--reason", "asked to", "--age", "5", "--json"];
+    const { code, stdout } = await explain(`Bearer ${token}\n`, ...flags);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({
+      allowed: true,
+      rule: "help",
+      code: null,
+      reason: "the rule allows it",
+      rules: [
+        { id: "frozen", effect: "deny", mismatch: "the run is not proved to be the caller's own" },
+        { id: "owner", effect: "allow", mismatch: "the run is not proved to be the caller's own" },
+        { id: "help", effect: "allow", mismatch: null },
+      ],
+      caller: { tenant: "reg", subject: "sam", scopes: ["help", "stop"] },
+      proof: "tenant",
+      notes: [],
+    });
+  });
+
+  it.each<[string, object | string, string[], string]>([
+    ["claims that are none", "nonsense", OWN, "neither a JSON object of claims nor a token"],
+    [
+      "metadata that is none",
+      CLAIMS,
+      ["--metadata", "tenant=acme"],
+      "--metadata takes a JSON object",
+    ],
+    ["an age that is none", CLAIMS, [...OWN, "--age", "old"], "--age takes a number of seconds"],
+  ])("cannot do with %s", async (_, claims, flags, says) => {
+    const { code, stderr } = await explain(claims, ...flags);
+    expect(code).toBe(2);
+    expect(stderr).toContain(says);
+  });
+});
