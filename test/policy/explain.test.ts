@@ -95,6 +95,15 @@ describe("an explanation", () => {
 
   it.each<[string, Json]>([
     ["metadata", {}],
+    [
+      "metadata, where a rule denies what the tenant has",
+      {
+        rules: [
+          { id: "no", effect: "deny", scopes: [], runs: "tenant" },
+          { id: "owner", scopes: ["runs:cancel"], runs: "own" },
+        ],
+      },
+    ],
     ["registry", { ownership: { source: "registry" } }],
     ["grant", { ownership: { source: "grant" } }],
   ])("is the same, byte for byte, of another's run and of none, by %s", async (_, members) => {
