@@ -21,6 +21,7 @@ const AUDIT_READS: readonly Reason[] = [
   "insufficient_scope",
   "tenant_not_allowed",
   "method_not_allowed",
+  "rate_limited",
   "identity_unavailable",
   "config_invalid",
   "internal_error",

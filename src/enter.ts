@@ -28,8 +28,8 @@ export interface Entered {
 
 type Asked = Ask & {
   readonly target: Target | null;
-  /** A service that acts for many is not held to what one person may do. */
-  readonly isService?: boolean;
+  /** Who has it is a service that acts for many, and not held to what one person may do. */
+  readonly serviceScope?: string;
   /** Why it is asked for, if that can be said. */
   readonly reason?: () => Promise<string | null>;
 };
@@ -47,7 +47,8 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
   const reason = (await ask.reason?.()) ?? null;
   const event = await describe(gateway.audit, tenant, caller, ask.target, reason, ask.request);
   const denied = recordRefusal(gateway, ask, tenant, event);
-  const tier = ask.isService === true ? undefined : tenant.rate;
+  const isService = ask.serviceScope !== undefined && caller.scopes.has(ask.serviceScope);
+  const tier = isService ? undefined : tenant.rate;
   await assertPersonRate(gateway, tier, tenant.id, caller.subject).catch(denied);
   if (caller.tokenId !== null && tenant.revoked_tokens.includes(caller.tokenId)) {
     denied(new Refusal("invalid_token", { detail: "claim jti: revoked by the tenant" }));

@@ -6,13 +6,11 @@ import { Refusal, type Trail } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
 import type { RegisterAsk } from "./http/ask.ts";
 
-const REGISTER_SCOPE = "runs:register";
-
 /** Throws `Refusal`. Every end is put on record. A later registration takes the place of an earlier one. */
 export async function registerOwner(gateway: Gateway, ask: RegisterAsk): Promise<Trail> {
   const { caller, tenant, event, denied } = await enter(gateway, ask);
-  if (!caller.scopes.has(REGISTER_SCOPE)) {
-    denied(new Refusal("insufficient_scope", { detail: REGISTER_SCOPE }));
+  if (!caller.scopes.has(ask.serviceScope)) {
+    denied(new Refusal("insufficient_scope", { detail: ask.serviceScope }));
   }
   const { ownership } = tenant;
   if (ownership.source !== "registry") {

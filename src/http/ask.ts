@@ -32,8 +32,11 @@ export interface CancelAsk extends RunAsk {
   readonly prefer: Preferences;
 }
 
+/** Of the app's backend, which says whose run it has started. */
+const REGISTER_SCOPE = "runs:register";
+
 export interface RegisterAsk extends RunAsk {
-  readonly isService: true;
+  readonly serviceScope: string;
   /** Whose run it is. Throws as `readBody`. */
   readonly subject: () => Promise<string>;
 }
@@ -91,7 +94,7 @@ export function readCancelAsk(context: Context, ids: RunIds): CancelAsk {
 export function readRegisterAsk(context: Context, ids: RunIds): RegisterAsk {
   return {
     ...readRunAsk(context, ids),
-    isService: true,
+    serviceScope: REGISTER_SCOPE,
     subject: async () => (await readBody(context.req.raw, OwnerBody)).subject,
   };
 }

@@ -355,6 +355,9 @@ describe("a registration", () => {
       bindings: { limits },
     });
     expect((await register(gateway, TARGET, { subject: "ann" })).status).toBe(204);
+    // Who is no service is, or anybody could fill the log.
+    const eve = await register(gateway, TARGET, { subject: "eve" }, { as: EVE });
+    expect(eve.status).toBe(429);
     const off = await gatewayWith({ config: byRegistry({ enabled: false }) });
     expect((await register(off, TARGET, { subject: "ann" })).status).toBe(403);
   });
