@@ -170,6 +170,8 @@ export interface RefusalDetails {
   readonly retryAfterSeconds?: number | undefined;
   /** The rule that decided, for the audit event. */
   readonly rule?: string | undefined;
+  /** It happened before anything was sent that could have had an effect upstream. */
+  readonly unsent?: boolean | undefined;
 }
 
 /** What a request has left behind by the time it is refused: the reply says it, whatever the end. */
@@ -189,6 +191,7 @@ export class Refusal extends Error {
   readonly param: string | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly rule: string | undefined;
+  readonly unsent: boolean;
   readonly trail: Trail | undefined;
 
   constructor(reason: Reason, details: RefusalDetails = {}, trail?: Trail) {
@@ -199,6 +202,7 @@ export class Refusal extends Error {
     this.param = details.param;
     this.retryAfterSeconds = details.retryAfterSeconds;
     this.rule = details.rule;
+    this.unsent = details.unsent === true;
     this.trail = trail;
   }
   /** The same refusal, with what the journey has left behind so far. */

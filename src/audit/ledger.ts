@@ -148,6 +148,8 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   /** Whose run it is from now on, and that it was said, in one transaction. May be repeated. */
   async register({ event, retentionDays, subject, days }: Registration): Promise<void> {
     this.ctx.storage.transactionSync(() => {
+      // Said again late, it must not undo what was said since.
+      if (this.#isTaken(event.id)) return;
       this.#sql.exec(
         "INSERT INTO owners (run, subject, until) VALUES (?, ?, ?) ON CONFLICT (run) DO UPDATE SET subject = excluded.subject, until = excluded.until",
         runOf(event),
@@ -165,6 +167,8 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
 
   #begin(intent: Intent): string | null {
     const { event, leadMs } = intent;
+    // It came so late that its refusal is on record already; nobody waits for it any more.
+    if (this.#isTaken(event.id)) throw new Error("an event of that id is closed");
     this.#insertIntent(intent);
     const done = this.#overlap.doneSince(runOf(event), Date.parse(event.time));
     if (done !== undefined) {
@@ -293,10 +297,13 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
 
   /** Closes it unless an outcome of that id was taken before, whose answer the gateway has missed. */
   #takeOnce(id: string, event: AuditEvent, retentionDays: number): void {
-    const taken = this.#sql.exec("SELECT 1 FROM taken WHERE id = ?", id).toArray().length > 0;
-    if (taken) return;
+    if (this.#isTaken(id)) return;
     this.#close(event, retentionDays);
     this.#sql.exec("INSERT INTO taken (id) VALUES (?)", id);
+  }
+
+  #isTaken(id: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM taken WHERE id = ?", id).toArray().length > 0;
   }
 
   /** Gives the event the next place in the chain. Synchronous, so that no other can come between. */

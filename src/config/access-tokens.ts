@@ -19,6 +19,7 @@ const FAILURE_KEPT_MS = 1_000;
 /** A token that is refused so young is not refused for its age: another one would be too. */
 const YOUNG_MS = 60_000;
 const LOOK_AGAIN_MS = 20;
+const PATIENCE_MS = 250;
 
 export interface AccessTokenTools {
   readonly fetch: typeof fetch;
@@ -77,18 +78,31 @@ export function createAccessTokens(tools: AccessTokenTools): AccessTokens {
       const failed = kept.failure !== null && now - kept.failure.at < FAILURE_KEPT_MS;
       if (usable !== null && (asking || failed)) return usable;
       if (kept.failure !== null && failed) throw kept.failure.refusal;
-      if (!asking) return await renew(kept, client, secret, signal, usable);
+      if (!asking && usable !== null) return await renewBeside(kept, client, secret, usable);
+      if (!asking) return await renew(kept, client, secret, signal);
       await tools.sleep(LOOK_AGAIN_MS);
       if (signal.aborted) throw new Refusal("upstream_timeout", { detail: "no access token" });
     }
   };
+
+  /** Who holds a good token waits a moment for the next one, and no longer. */
+  async function renewBeside(
+    kept: Kept,
+    client: Client,
+    secret: string,
+    usable: string,
+  ): Promise<string> {
+    const renewal = renew(kept, client, secret, AbortSignal.timeout(TIMEOUT_MS)).catch(
+      () => usable,
+    );
+    return await Promise.race([renewal, tools.sleep(PATIENCE_MS).then(() => usable)]);
+  }
 
   async function renew(
     kept: Kept,
     client: Client,
     secret: string,
     signal: AbortSignal,
-    usable: string | null,
   ): Promise<string> {
     kept.askedAt = tools.now();
     try {
@@ -102,8 +116,8 @@ export function createAccessTokens(tools: AccessTokenTools): AccessTokens {
       return token;
     } catch (error) {
       const refusal = asRefusal(error);
-      kept.failure = { refusal, at: tools.now() };
-      if (usable !== null) return usable;
+      // Whose time has run out says nothing of the endpoint.
+      if (!signal.aborted) kept.failure = { refusal, at: tools.now() };
       throw refusal;
     } finally {
       kept.askedAt = null;

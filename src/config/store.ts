@@ -50,21 +50,20 @@ export function createConfigStore(source: ConfigSource): ConfigStore {
     const kept = cache.get(key);
     const usable = kept !== undefined && source.now() - kept.readAt < LAST_GOOD_MS;
     if (usable && source.now() - kept.askedAt < FRESH_MS) return unwrap(kept.loaded);
+    const askedAt = source.now();
     const text = await readText(source.kv, key).catch((error: unknown) => {
       source.log("error", "config_unreadable", { key, detail: String(error) });
       return undefined;
     });
     if (text === undefined) {
       if (!usable) throw new Refusal("config_invalid", { detail: `${key} cannot be read` });
-      cache.set(key, { ...kept, askedAt: source.now() });
-      return unwrap(kept.loaded);
+      return unwrap(keepNewest(cache, key, { ...kept, askedAt }).loaded);
     }
     const loaded = await parse(text);
     if ("problem" in loaded) {
       source.log("error", "config_invalid", { key, detail: loaded.problem });
     }
-    cache.set(key, { loaded, readAt: source.now(), askedAt: source.now() });
-    return unwrap(loaded);
+    return unwrap(keepNewest(cache, key, { loaded, readAt: askedAt, askedAt }).loaded);
   }
 
   let last: { readonly text: string | null; readonly loaded: Loaded<Base> } | undefined;
@@ -82,6 +81,14 @@ export function createConfigStore(source: ConfigSource): ConfigStore {
       return read(tenants, tenantKey(id), (text) => loadTenant(source, id, loaded, text));
     },
   };
+}
+
+/** An answer that was slow may be older than one that has come since: a kill switch must not flip back. */
+function keepNewest<T>(cache: QuickLRU<string, Entry<T>>, key: string, entry: Entry<T>): Entry<T> {
+  const kept = cache.get(key);
+  if (kept !== undefined && kept.askedAt > entry.askedAt) return kept;
+  cache.set(key, entry);
+  return entry;
 }
 
 /** A value that is no good is remembered as such: it is not parsed again for every request. */

@@ -147,7 +147,7 @@ function ageMismatch(
 
 /** `asst_*` covers every id that begins so; a pattern without a star is compared whole. */
 function isListed(patterns: readonly string[], assistant: string | undefined): boolean {
-  if (assistant === undefined) return false;
+  if (assistant === undefined || assistant === "") return false;
   return patterns.some((pattern) =>
     pattern.endsWith("*") ? assistant.startsWith(pattern.slice(0, -1)) : assistant === pattern,
   );

@@ -1,5 +1,6 @@
 // Whose run is it? Proof, from the source that the tenant's config names. No proof means no.
 import type { Tenant } from "../config/load.ts";
+import { asRefusal } from "../failure.ts";
 import { type Caller, isGranted } from "../identity/claims.ts";
 import { member } from "../upstreams/json.ts";
 import { type ReadRun, readUpstreamRun, type UpstreamTools } from "../upstreams/read.ts";
@@ -16,6 +17,8 @@ export interface Proved {
   readonly proof: Proof | null;
   /** The run, where proving it, or judging it, took a read. */
   readonly read: ReadRun | null;
+  /** The upstream does not know the run; the registry is to be asked all the same. */
+  readonly isUnknown?: boolean;
 }
 
 /**
@@ -47,13 +50,21 @@ export async function proveOwnership(
     }
     case "credential":
       return { proof: "tenant", read: await readIf(mustRead) };
-    case "registry":
-      return { proof: null, read: await readIf(mustRead) };
+    case "registry": {
+      // Whether the run is unknown or another's must not be told by who is asked about it.
+      const read = await readIf(mustRead).catch(unlessUnknown);
+      return { proof: null, read, isUnknown: mustRead && read === null };
+    }
     case "metadata": {
       const read = await readIf(true);
       return { proof: proofIn(read?.metadata, ownership, tenant.id, caller.subject), read };
     }
   }
+}
+
+function unlessUnknown(error: unknown): null {
+  if (asRefusal(error).reason === "run_not_found") return null;
+  throw error;
 }
 
 /** What a run's metadata proves. */

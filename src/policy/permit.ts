@@ -6,7 +6,7 @@ import type { Caller } from "../identity/claims.ts";
 import type { ReadRun } from "../upstreams/read.ts";
 import type { Target } from "../upstreams/upstream.ts";
 import { authorise, type Decision, dependsOnRun, heldRules, type Proof } from "./authorise.ts";
-import { type OwnershipTools, proofBy, proveOwnership } from "./ownership.ts";
+import { type OwnershipTools, type Proved, proofBy, proveOwnership } from "./ownership.ts";
 
 export interface Permit {
   /** The id of the rule that allows it. */
@@ -46,8 +46,9 @@ export async function permitOrPend(
   tools: OwnershipTools,
   asking: Asking,
 ): Promise<Permit | Pending> {
-  const { proof, read } = await prove(tools, asking);
-  const decideFor = (proved: Proof): Decision => decide(tools, asking, { proof: proved, read });
+  const { proof, read, isUnknown } = await prove(tools, asking);
+  const decideFor = (proved: Proof): Decision =>
+    decide(tools, asking, { proof: isUnknown === true ? "nothing" : proved, read });
   if (proof !== null) return permitBy(decideFor(proof), read);
   const decisions = {
     nothing: decideFor("nothing"),
@@ -62,19 +63,22 @@ export async function explain(
   tools: OwnershipTools,
   { target, ...asking }: Omit<Asking, "target"> & { readonly target: Target | null },
 ): Promise<Decision> {
-  const unknown = { proof: "nothing", read: null } as const;
-  if (target === null) return decide(tools, asking, unknown);
-  const { proof, read } = await prove(tools, { ...asking, target }).catch((error: unknown) => {
+  const unknown: Proved = { proof: "nothing", read: null };
+  if (target === null) return decide(tools, asking, { proof: "nothing", read: null });
+  const found = await prove(tools, { ...asking, target }).catch((error: unknown) => {
     const { reason } = asRefusal(error);
     if (reason === "run_not_found" || reason === "insufficient_scope") return unknown;
     throw error;
   });
-  const proved = proof ?? proofBy(await tools.ownerOf(target), asking.caller.subject);
-  return decide(tools, asking, { proof: proved, read });
+  const proof = found.proof ?? proofBy(await tools.ownerOf(target), asking.caller.subject);
+  return decide(tools, asking, {
+    proof: found.isUnknown === true ? "nothing" : proof,
+    read: found.read,
+  });
 }
 
 /** Nothing is asked for a caller who has no rule's scopes. */
-async function prove(tools: OwnershipTools, { tenant, caller, target }: Asking) {
+async function prove(tools: OwnershipTools, { tenant, caller, target }: Asking): Promise<Proved> {
   const { rules, assistants } = tenant;
   if (!heldRules(rules, caller.scopes).some(({ effect }) => effect === "allow")) {
     throw new Refusal("insufficient_scope", { detail: "no rule's scopes" });

@@ -17,30 +17,34 @@ const RETRY_AFTER_SECONDS = 10;
 
 export interface RateTools {
   readonly limits: RateLimits;
+  readonly sleep: (ms: number) => Promise<void>;
   readonly log: Log;
 }
 
+/** A counter that does not answer in this time counts as one that fails. */
+const TIMEOUT_MS = 500;
+
 /** Throws `rate_limited`. An address of this machine is no visitor's: nobody comes from there over a network. */
 export async function assertAddressRate(
-  { limits, log }: RateTools,
+  { limits, sleep, log }: RateTools,
   address: string | undefined,
 ): Promise<void> {
   const network = address === undefined ? null : networkOf(address);
   if (network === null) return;
-  await assertWithin(limits.address, network, (detail) =>
+  await assertWithin(limits.address, network, sleep, (detail) =>
     log("error", "rate_limit_failed", { detail }),
   );
 }
 
 /** Throws `rate_limited`. */
 export async function assertPersonRate(
-  { limits, log }: RateTools,
+  { limits, sleep, log }: RateTools,
   tier: string | undefined,
   tenant: string,
   subject: string,
 ): Promise<void> {
   if (tier === undefined) return;
-  await assertWithin(limits.tier(tier), `${tenant}\n${subject}`, (detail) =>
+  await assertWithin(limits.tier(tier), `${tenant}\n${subject}`, sleep, (detail) =>
     log("error", "rate_limit_failed", { tenant, detail }),
   );
 }
@@ -49,11 +53,16 @@ export async function assertPersonRate(
 async function assertWithin(
   limit: Limit | undefined,
   key: string,
+  sleep: RateTools["sleep"],
   failed: (detail: string) => void,
 ): Promise<void> {
+  if (limit === undefined) return;
   let within = true;
   try {
-    within = (await limit?.limit({ key }))?.success ?? true;
+    const late = sleep(TIMEOUT_MS).then((): never => {
+      throw new Error("timed out");
+    });
+    within = (await Promise.race([limit.limit({ key }), late])).success;
   } catch (error) {
     failed(String(error));
   }

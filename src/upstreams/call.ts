@@ -55,14 +55,28 @@ export async function call(
   signal: AbortSignal,
 ): Promise<UpstreamReply> {
   const url = addressOf(connection.baseUrl, request);
-  const key = await connection.nextKey(null, signal);
+  const key = await keyFor(connection, null, signal);
   if (key === null) throw new Refusal("config_invalid", { detail: "there is no upstream key" });
   const reply = await send(tools, connection, request.method, url, key, signal);
   if (!isKeyRefused(reply)) return reply;
-  const other = await connection.nextKey(key, signal);
+  const other = await keyFor(connection, key, signal);
   if (other === null) return reply;
   tools.log("warn", "upstream_key_refused", { upstream: connection.name, status: reply.status });
   return await send(tools, connection, request.method, url, other, signal);
+}
+
+/** A key that cannot be had leaves no doubt: what was sent before, if anything, was refused. */
+async function keyFor(
+  { nextKey }: Connection,
+  refused: string | null,
+  signal: AbortSignal,
+): Promise<string | null> {
+  try {
+    return await nextKey(refused, signal);
+  } catch (error) {
+    const refusal = error instanceof Refusal ? error : asRefusal(error, signal);
+    throw new Refusal(refusal.reason, { ...refusal, unsent: true });
+  }
 }
 
 /** Servers disagree about which of the two says that a key is no good. */

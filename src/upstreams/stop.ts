@@ -152,7 +152,8 @@ async function sendCancel(
     reply = await call(tools, connection, adapter.cancel(target, options), signal);
   } catch (error) {
     const refusal = asRefusal(error);
-    if (!LOST.includes(refusal.reason)) throw refusal;
+    if (refusal.unsent) trace.attempts -= 1;
+    if (refusal.unsent || !LOST.includes(refusal.reason)) throw refusal;
     return { kind: "lost", refusal };
   }
   trace.upstreamStatus = reply.status;

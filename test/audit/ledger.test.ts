@@ -393,6 +393,35 @@ describe("the registry of owners", () => {
     expect(events).toMatchObject([{ type: "owner_registered", seq: 1, owner: "ann" }]);
   });
 
+  it("is not turned back by a registration that arrives a second time, late", async () => {
+    const ledger = await openLedger("acme");
+    const first = registration(30, "ann");
+    await ledger.rpc.register(first);
+    await ledger.rpc.register(registration(30, "eve"));
+    await ledger.rpc.register(first);
+    expect(await ledger.rpc.ownerOf("thread_1", "run_1")).toBe("eve");
+    expect((await ledger.events()).map(({ owner }) => owner)).toEqual(["ann", "eve"]);
+  });
+
+  it("takes no registration whose refusal is on record", async () => {
+    const ledger = await openLedger("acme");
+    const late = registration();
+    await ledger.rpc.record({ ...late.event, type: "denied" }, 400);
+    await ledger.rpc.register(late);
+    expect(await ledger.rpc.ownerOf("thread_1", "run_1")).toBeNull();
+  });
+
+  it("begins nothing under the id of an event that is closed", async () => {
+    const ledger = await openLedger("acme");
+    await ledger.rpc.register(registration());
+    const intent = intentOf(anEvent());
+    await ledger.rpc.record({ ...intent.event, type: "denied" }, 400);
+    const rules = { person: "own", tenant: null };
+    const begun = ledger.rpc.beginIfOwned({ subject: "ann", rules, intent });
+    await expect(begun).rejects.toThrow("closed");
+    expect((await ledger.events()).filter(({ seq }) => seq === null)).toEqual([]);
+  });
+
   it.each<[string, string | null, string | null, unknown]>([
     ["ann", "own", "support", { proof: "person", leader: null }],
     ["ann", null, "support", { proof: "person", leader: null }],

@@ -586,6 +586,69 @@ describe("client credentials", () => {
     }
   });
 
+  it.each([503, 401])(
+    "that give no token leave no doubt: nothing was sent, also where nothing is read first (%i)",
+    async (status) => {
+      const { gateway, cancel, ids } = await gatewayWith(
+        {
+          credential,
+          ownership: { source: "credential" },
+          rules: [{ id: "all", scopes: ["runs:cancel"], runs: "tenant" }],
+        },
+        { CLIENT_SECRET: SECRET },
+        {
+          network: (simulator) => async (input, init) =>
+            String(input) === TOKEN_URL
+              ? new Response("{}", { status })
+              : await simulator(input, init),
+        },
+      );
+      await gateway.forgetCalls();
+      expect(await refused(await cancel())).toMatchObject({ status: 502 });
+      expect(await gateway.calls()).toEqual([]);
+      const [event] = await gateway.eventsOf(ids);
+      expect(event?.outcome).toMatchObject({ attempts: 0 });
+    },
+  );
+
+  it("keep nobody who holds a good token waiting for an endpoint that hangs", async () => {
+    const { state, stop } = await gatewayWithTokens((count) =>
+      count === 1 ? granted(1) : new Promise(() => undefined),
+    );
+    await stop();
+    state.laterMs = 56 * 60_000;
+    expect((await stop()).status).toBe(200);
+    expect(state.sent.at(-1)).toBe("token-1");
+  });
+
+  it("whose asker runs out of time fail nobody else", async () => {
+    let asked = 0;
+    const tokens = createAccessTokens({
+      fetch: async (_, init) => {
+        asked += 1;
+        const count = asked;
+        const left = new Promise<never>((_resolve, reject) => {
+          init?.signal?.addEventListener("abort", () => reject(new Error("aborted")));
+        });
+        await Promise.race([scheduler.wait(200), left]);
+        return granted(count);
+      },
+      now: () => Date.now(),
+      sleep: (ms) => scheduler.wait(ms),
+    });
+    const client = {
+      tenant: "acme",
+      tokenUrl: TOKEN_URL,
+      clientId: "stopgate",
+      scope: undefined,
+      secret: async () => SECRET,
+    };
+    const hasty = tokens(client, null, AbortSignal.timeout(50)).catch((error: unknown) => error);
+    await scheduler.wait(5);
+    expect(await tokens(client, null, AbortSignal.timeout(5_000))).toBe("token-2");
+    expect(await hasty).toMatchObject({ reason: "upstream_timeout" });
+  });
+
   it("are a tenant's own: another with the same client gets another token", async () => {
     const asked: string[] = [];
     const tokens = createAccessTokens({

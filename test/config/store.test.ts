@@ -20,10 +20,18 @@ const MINUTE = 60_000;
 
 /** A gateway over the real KV that can be made to fail, and that counts what it is asked. */
 async function createGateway(options: HarnessOptions = {}) {
-  const state = { laterMs: 0, reads: [] as string[], kv: "up" as "up" | "down" | "silent" };
+  const state = {
+    laterMs: 0,
+    reads: [] as string[],
+    kv: "up" as "up" | "down" | "silent",
+    /** Answers in KV's place; null leaves it to KV. */
+    intercept: (_key: string): Promise<string | null> | null => null,
+  };
   let applied: Json = {};
   const get = async (key: string): Promise<string | null> => {
     state.reads.push(key);
+    const intercepted = state.intercept(key);
+    if (intercepted !== null) return await intercepted;
     if (state.kv === "down") throw new Error("KV is down");
     if (state.kv === "silent") return new Promise(() => undefined);
     return await env.CONFIG.get(key, "text");
@@ -75,6 +83,29 @@ describe("a config", () => {
     state.laterMs = 31 * SECOND;
     await read();
     expect(state.reads).toHaveLength(4);
+  });
+
+  it("that was switched off stays off, though an older answer comes in later", async () => {
+    const { state, gateway, change, read } = await createGateway();
+    await read();
+    let slow: ((text: string | null) => void) | null = null;
+    const older = await env.CONFIG.get(tenantKey("acme"));
+    await change(withTenant("acme", { enabled: false }));
+    state.laterMs = 31 * SECOND;
+    state.intercept = (key) =>
+      key === tenantKey("acme") && slow === null
+        ? new Promise((resolve) => {
+            slow = resolve;
+          })
+        : null;
+    const first = read();
+    while (slow === null) await scheduler.wait(1);
+    state.laterMs += 1;
+    expect((await read()).status).toBe(403);
+    (slow as (text: string | null) => void)(older);
+    expect((await first).status).toBe(403);
+    expect((await read()).status).toBe(403);
+    expect(gateway.lines.join()).not.toContain("config_unreadable");
   });
 
   it("that switches a tenant off does so when the kept one is 30 seconds old", async () => {

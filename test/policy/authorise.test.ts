@@ -182,7 +182,7 @@ describe("the tenant's list of assistants", () => {
     [["asst_*"], "ASST_1", false],
     [["asst_*"], "xasst_1", false],
     [["*"], "anything", true],
-    [["*"], "", true],
+    [["*"], "", false],
     [["*"], null, false],
     [["a*t_1"], "asst_1", false],
     [["other", "asst_1"], "asst_1", true],
@@ -269,7 +269,7 @@ describe("whatever the rules, the scopes and the proof", () => {
     const assistant = run === null || run.assistant_id === "" ? null : run.assistant_id;
     const named =
       each.assistants === undefined ||
-      (run !== null && each.assistants.includes("*")) ||
+      (assistant !== null && each.assistants.includes("*")) ||
       (assistant === null
         ? unsure
         : each.assistants.some((pattern) =>

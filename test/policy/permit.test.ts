@@ -205,6 +205,7 @@ describe("the rate of a person", () => {
         throw new Error("out of order");
       },
     ],
+    ["hangs", () => new Promise(() => undefined)],
   ])("under a counter that %s is not held against anybody, and is logged", async (_, limit) => {
     const { gateway } = await gatewayWith(limit);
     const ids = await gateway.startRun();

@@ -172,6 +172,31 @@ describe("a registered run", () => {
     expect((await gateway.calls()).map(({ method }) => method)).toEqual(["GET", "GET", "POST"]);
   });
 
+  it("that a rule would read is told from none neither by who is asked about it, nor by who is down", async () => {
+    const rules = [{ id: "r", scopes: ["runs:cancel"], runs: "own", max_age_seconds: 600 }];
+    const asked: string[] = [];
+    const config = byRegistry({ rules });
+    const gateway = await gatewayWith({
+      config,
+      bindings: { ledger: (id) => noting(realLedger(id), asked) },
+    });
+    const ids = await startRun(gateway);
+    await register(gateway, ids, { subject: "ann" });
+    const down = await gatewayWith({ config, bindings: { ledger: () => ledgerDown() } });
+    const token = await gateway.tokenFor(EVE);
+    const seen = [];
+    for (const target of [ids, { ...ids, run: "run_unknown" }]) {
+      asked.length = 0;
+      const replies = [await gateway.cancel(target, token), await gateway.read(target, token)];
+      const shown = await Promise.all(replies.map(shownOf));
+      const without = [await down.cancel(target, token), await down.read(target, token)];
+      seen.push([shown, [...asked], without.map(({ status }) => status)]);
+    }
+    expect(seen[1]).toEqual(seen[0]);
+    expect(seen[0]?.[1]).toEqual(["beginIfOwned", "record", "ownerOf", "record"]);
+    expect(seen[0]?.[2]).toEqual([503, 503]);
+  });
+
   it("is cancelled once by ten clicks at once", async () => {
     const gateway = await gatewayWith();
     const ids = await startRun(gateway);
