@@ -3,8 +3,12 @@ import { Command, CommanderError } from "commander";
 import { applyCommand } from "./apply.ts";
 import { UsageError } from "./config-file.ts";
 import { diffCommand } from "./diff.ts";
+import { doctorCommand } from "./doctor.ts";
 import { explainCommand } from "./explain.ts";
+import { initCommand } from "./init.ts";
 import { lintCommand } from "./lint.ts";
+import { sealCommand } from "./seal.ts";
+import { tokenCommand } from "./token.ts";
 
 const program = new Command("npm run gateway --")
   .description("The operator's side of Stopgate.")
@@ -18,7 +22,10 @@ with 2 when it could not do what was asked. With --json it prints one JSON docum
 machines; what is meant for people goes to stderr then.`,
   );
 
-for (const command of [lintCommand(), explainCommand(), diffCommand(), applyCommand()]) {
+for (const command of [
+  ...[initCommand(), lintCommand(), sealCommand(), explainCommand()],
+  ...[diffCommand(), applyCommand(), tokenCommand(), doctorCommand()],
+]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 

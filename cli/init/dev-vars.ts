@@ -1,0 +1,54 @@
+// The secrets of this machine: what is in the file stays as it is, and what is new is added at its end.
+import { appendFile, chmod, readFile } from "node:fs/promises";
+import { UsageError } from "../config-file.ts";
+import { readSecretsFile, type Secrets } from "../secrets-file.ts";
+
+/** Nobody's but the owner's. */
+const MODE = 0o600;
+
+const HEAD = `# The secrets of this machine, for \`npm start -- --secrets\` and \`npm run gateway\`. Git ignores it.
+# On the Worker each is set with: npx wrangler secret put NAME
+`;
+
+/** Empty when there is no such file. Throws `UsageError` when it cannot be read. */
+export async function readOwnSecrets(file: string): Promise<Secrets> {
+  return (await isThere(file)) ? await readSecretsFile(file) : {};
+}
+
+/** Returns the names that were added. Throws `UsageError`. */
+export async function addSecrets(file: string, wanted: Secrets): Promise<readonly string[]> {
+  const there = await readOwnSecrets(file);
+  const added = Object.entries(wanted).filter(([name]) => (there[name] ?? "") === "");
+  if (added.length === 0) return [];
+  const lines = added.map(([name, value]) => `${name}=${quoted(name, value)}\n`).join("");
+  try {
+    const text = await readFile(file, "utf8").catch(() => HEAD);
+    const gap = text.endsWith("\n") || text === "" ? "" : "\n";
+    await appendFile(file, (text === HEAD ? HEAD : gap) + lines, { mode: MODE });
+    // It may have been there before, open to all.
+    await chmod(file, MODE);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "unwritable";
+    throw new UsageError(`${file}: cannot be written (${code}).`);
+  }
+  return added.map(([name]) => name);
+}
+
+/** Quoted, since `#` would begin a comment. */
+function quoted(name: string, value: string): string {
+  const quote = ["'", "`", '"'].find((candidate) => !value.includes(candidate));
+  // Between double quotes `\\n` would become a line break.
+  if (quote !== undefined && !(quote === '"' && value.includes("\\"))) return quote + value + quote;
+  throw new UsageError(
+    `The value of ${name} has all kinds of quote, which no line of a file can hold.`,
+  );
+}
+
+async function isThere(file: string): Promise<boolean> {
+  try {
+    await readFile(file);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "ENOENT");
+  }
+}

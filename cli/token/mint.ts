@@ -1,0 +1,242 @@
+// An access token of the local issuer, made as the config wants it and judged as the gateway would.
+// Signs with LOCAL_ISSUER_KEY alone: nobody else's tokens can be made here.
+import { randomUUID } from "node:crypto";
+import { calculateJwkThumbprint, type JWK, SignJWT } from "jose";
+import type { TrustedIssuer } from "../../src/config/load.ts";
+import type { ClaimPath, ConfigDocument, Issuer } from "../../src/config/schema.ts";
+import { Refusal } from "../../src/failure.ts";
+import { authenticate } from "../../src/identity/authenticate.ts";
+import { algorithmFor, type PublishedKey, plainAlgorithm } from "../../src/identity/jwk.ts";
+import { importKeys } from "../../src/identity/key-set.ts";
+import { UsageError } from "../config-file.ts";
+import { LOCAL_ISSUER_KEY, type LocalKey } from "./local-key.ts";
+
+export interface Grant {
+  readonly threadId: string;
+  /** Null: every run of the thread. */
+  readonly runId: string | null;
+}
+
+export interface TokenWish {
+  readonly sub: string;
+  /** Undefined: the only one that the issuer's tokens can name. */
+  readonly tenant?: string | undefined;
+  /** Undefined: those of the tenant's first rule that allows. */
+  readonly scopes?: readonly string[] | undefined;
+  /** Undefined: the first of the issuer's list. */
+  readonly audience?: string | undefined;
+  readonly expiresInSeconds: number;
+  readonly grants: readonly Grant[];
+}
+
+export interface MintedToken {
+  readonly token: string;
+  readonly tenant: string;
+}
+
+/** An issuer of the config that publishes the local key's public half. */
+export interface LocalIssuer {
+  readonly issuer: Issuer;
+  readonly published: PublishedKey;
+}
+
+/** Those of the config's issuers that the local key can sign for. */
+export async function localIssuers(
+  { issuers }: ConfigDocument,
+  { thumbprint }: Pick<LocalKey, "thumbprint">,
+): Promise<readonly LocalIssuer[]> {
+  const pairs = issuers.flatMap((issuer) =>
+    (issuer.jwks?.keys ?? []).map(async (published) =>
+      (await calculateJwkThumbprint(published as JWK)) === thumbprint
+        ? [{ issuer, published }]
+        : [],
+    ),
+  );
+  return (await Promise.all(pairs)).flat();
+}
+
+/** The tenants that an issuer's tokens can name, each with what its claim says. */
+export function tenantsNamedBy({ tenant }: Issuer): ReadonlyMap<string, string> {
+  if ("fixed" in tenant) return new Map([[tenant.fixed, tenant.fixed]]);
+  if ("allow" in tenant) return new Map(tenant.allow.map((id) => [id, id]));
+  return new Map(Object.entries(tenant.map).map(([named, id]) => [id, named]));
+}
+
+/** An entry as the gateway holds it, so that its own checks can be asked. */
+export function trustedIssuer(issuer: Issuer): TrustedIssuer {
+  const { tenant } = issuer;
+  if ("fixed" in tenant) return { ...issuer, tenants: null };
+  const named =
+    "map" in tenant
+      ? Object.entries(tenant.map)
+      : tenant.allow.map((id): [string, string] => [id, id]);
+  return { ...issuer, tenants: new Map(named) };
+}
+
+/** Throws `UsageError` when no token of the local issuer can be as wished. */
+export async function mintToken(
+  config: ConfigDocument,
+  key: LocalKey,
+  wish: TokenWish,
+  nowMs: number = Date.now(),
+): Promise<MintedToken> {
+  const candidates = await localIssuers(config, key);
+  if (candidates.length === 0) {
+    throw new UsageError(
+      `No issuer of the config publishes the public half of ${LOCAL_ISSUER_KEY} in its 'jwks', so this key signs for nobody here. The tokens of a real provider cannot be made by this command: get one by signing in there.`,
+    );
+  }
+  const { chosen, tenant, named } = choose(candidates, wish.tenant);
+  const { issuer, published } = chosen;
+  if (config.tenants[tenant] === undefined) {
+    throw new UsageError(`The config has no tenant '${tenant}'.`);
+  }
+  const seconds = Math.floor(nowMs / 1_000);
+  assertLifetime(issuer, wish.expiresInSeconds);
+  const payload: Record<string, unknown> = { ...requiredClaims(issuer) };
+  setClaim(payload, issuer.scopes_claim, scopesFor(config, tenant, wish).join(" "));
+  if (!("fixed" in issuer.tenant)) setClaim(payload, issuer.tenant.claim, named);
+  setClaim(payload, issuer.audience_claim, audienceFor(issuer, wish.audience));
+  Object.assign(payload, {
+    iss: issuer.issuer,
+    sub: wish.sub,
+    iat: seconds,
+    exp: seconds + wish.expiresInSeconds,
+    jti: randomUUID(),
+    ...(wish.grants.length > 0 && { authorization_details: wish.grants.map(detailOf) }),
+  });
+  const alg = algorithmOf(issuer, published);
+  const token = await new SignJWT(payload)
+    .setProtectedHeader({ alg, typ: typeFor(issuer), ...kidOf(published) })
+    .sign(await key.importFor(plainAlgorithm(alg)));
+  await assertAccepted(issuer, token, nowMs);
+  return { token, tenant };
+}
+
+interface Choice {
+  readonly chosen: LocalIssuer;
+  readonly tenant: string;
+  /** What the tenant's claim says. */
+  readonly named: string;
+}
+
+function choose(candidates: readonly LocalIssuer[], wished: string | undefined): Choice {
+  const reached = candidates.flatMap((chosen) =>
+    [...tenantsNamedBy(chosen.issuer)].map(([tenant, named]) => ({ chosen, tenant, named })),
+  );
+  const ids = [...new Set(reached.map(({ tenant }) => tenant))];
+  const [only] = ids;
+  const tenant = wished ?? (ids.length === 1 ? only : undefined);
+  if (tenant === undefined) {
+    throw new UsageError(`Say for which tenant with --tenant: ${listed(ids)}.`);
+  }
+  const choice = reached.find((each) => each.tenant === tenant);
+  if (choice !== undefined) return choice;
+  throw new UsageError(
+    `Tenant '${tenant}' cannot be reached by the local issuer: its tokens can name ${listed(ids)} only, as 'tenant' of its entry says.`,
+  );
+}
+
+const LISTED = 10;
+
+function listed(ids: readonly string[]): string {
+  const more = ids.length > LISTED ? ` and ${ids.length - LISTED} more` : "";
+  return `${ids.slice(0, LISTED).join(", ") || "no tenant"}${more}`;
+}
+
+function assertLifetime({ max_lifetime_hours: hours }: Issuer, seconds: number): void {
+  if (seconds <= hours * 3_600) return;
+  throw new UsageError(
+    `The gateway takes no token of this issuer that lives longer than ${hours} h (max_lifetime_hours).`,
+  );
+}
+
+function audienceFor({ audiences }: Issuer, wished: string | undefined): string {
+  if (wished === undefined) return audiences[0] ?? "";
+  if (audiences.includes(wished)) return wished;
+  throw new UsageError(
+    `'${wished}' is no audience of the issuer, so the gateway would not take the token: ${audiences.join(", ")}.`,
+  );
+}
+
+function scopesFor(
+  { tenants }: ConfigDocument,
+  tenant: string,
+  { scopes }: TokenWish,
+): readonly string[] {
+  if (scopes !== undefined) return scopes;
+  return tenants[tenant]?.rules.find(({ effect }) => effect === "allow")?.scopes ?? [];
+}
+
+/** Null in the config means that the claim must not be there. */
+function requiredClaims({ claims }: Issuer): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== null));
+}
+
+/** Writes a claim at the end of the names that lead to it. */
+function setClaim(payload: Record<string, unknown>, path: ClaimPath, value: string): void {
+  const names = typeof path === "string" ? [path] : path;
+  const last = names.at(-1) ?? "";
+  let holder = payload;
+  for (const name of names.slice(0, -1)) {
+    const inner = Object.hasOwn(holder, name) ? holder[name] : undefined;
+    const next = typeof inner === "object" && inner !== null ? { ...inner } : {};
+    define(holder, name, next);
+    holder = next;
+  }
+  define(holder, last, value);
+}
+
+/** A claim may be called `__proto__`, which an assignment would not write. */
+function define(holder: Record<string, unknown>, name: string, value: unknown): void {
+  Object.defineProperty(holder, name, {
+    value,
+    enumerable: true,
+    writable: true,
+    configurable: true,
+  });
+}
+
+function detailOf({ threadId, runId }: Grant) {
+  return {
+    type: "run_cancel",
+    thread_id: threadId,
+    ...(runId !== null && { run_id: runId }),
+  };
+}
+
+function algorithmOf({ algorithms }: Issuer, published: PublishedKey): string {
+  const plain = algorithmFor(published, algorithms);
+  return algorithms.find((name) => plainAlgorithm(name) === plain) ?? plain;
+}
+
+/** The name that RFC 9068 gives to an access token, where the entry takes it. */
+function typeFor({ types }: Issuer): string {
+  return types.find((type) => /^(application\/)?at\+jwt$/i.test(type)) ?? types[0] ?? "JWT";
+}
+
+function kidOf({ kid }: PublishedKey): { readonly kid?: string } {
+  return kid === undefined ? {} : { kid };
+}
+
+/** Asks the gateway's own code, so that what is handed out is what is taken. Throws `UsageError`. */
+async function assertAccepted(issuer: Issuer, token: string, nowMs: number): Promise<void> {
+  const trusted = trustedIssuer(issuer);
+  const bearer = issuer.token_header === "authorization";
+  const keys = await importKeys(issuer.jwks?.keys ?? [], issuer.algorithms);
+  try {
+    await authenticate(
+      { keys: () => Promise.resolve(keys), now: () => nowMs },
+      new Map([[issuer.issuer, trusted]]),
+      {
+        authorization: bearer ? `Bearer ${token}` : undefined,
+        assertion: bearer ? undefined : token,
+        defer: () => undefined,
+      },
+    );
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const detail = error.detail ?? error.reason;
+    throw new UsageError(`The gateway would not take such a token (${detail}).`);
+  }
+}
