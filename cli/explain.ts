@@ -6,6 +6,7 @@ import * as z from "zod";
 import { loadBase } from "../src/config/load.ts";
 import { baseOf, type ConfigDocument, type TenantEntry } from "../src/config/schema.ts";
 import { Refusal } from "../src/failure.ts";
+import { RunParams } from "../src/http/ask.ts";
 import { type Caller, isGranted, readClaims } from "../src/identity/claims.ts";
 import { authorise, type Decision, type Proof, type Question } from "../src/policy/authorise.ts";
 import { proofBy, proofIn } from "../src/policy/ownership.ts";
@@ -113,6 +114,8 @@ interface Offline {
   readonly rule: string | null;
   readonly code: string | null;
   readonly reason: string;
+  /** The rule that allows it wants a reason with the cancel. */
+  readonly reason_required: boolean;
   /** Null where it did not come that far. */
   readonly caller: {
     readonly tenant: string;
@@ -140,6 +143,7 @@ export function explainOffline(
     rule: null,
     code,
     reason,
+    reason_required: false,
     caller: caller === null ? null : shown(caller),
     proof: null,
     rules: [],
@@ -152,12 +156,14 @@ export function explainOffline(
     if (error instanceof Refusal) return refused(error.reason, error.detail ?? error.reason, null);
     throw error;
   }
+  const ids = RunParams.safeParse({ thread_id: flags.thread, run_id: flags.run });
   const tenant = config.tenants[caller.tenant];
   if (tenant === undefined) return refused("tenant_not_allowed", "there is no such tenant", caller);
   if (caller.tokenId !== null && tenant.revoked_tokens.includes(caller.tokenId)) {
     return refused("invalid_token", "the tenant has revoked the token (jti)", caller);
   }
   if (!tenant.enabled) return refused("tenant_not_allowed", "the tenant is switched off", caller);
+  if (!ids.success) return refused("run_not_found", "no run has such an id", caller);
   const { proof, notes } = prove(tenant, caller, flags);
   const decision = authorise({
     rules: tenant.rules,
@@ -166,7 +172,8 @@ export function explainOffline(
     proof,
     run: runOf(flags, nowSeconds),
     nowSeconds,
-    reason: flags.reason ?? null,
+    // A reason that was not said is one that can still be given.
+    reason: flags.reason?.trim() === "" ? undefined : flags.reason,
   });
   return { ...told(decision), caller: shown(caller), proof, notes };
 }
@@ -241,6 +248,7 @@ function told({ rule, code, detail, checks }: Decision) {
     rule: rule?.id ?? null,
     code,
     reason: detail,
+    reason_required: code === null && rule?.reason_required === true,
     rules: checks.map(({ rule: { id, effect }, mismatch }) => ({
       id,
       effect,
@@ -249,7 +257,16 @@ function told({ rule, code, detail, checks }: Decision) {
   };
 }
 
-function linesFor({ allowed, rule, code, reason, caller, rules, notes }: Offline): string[] {
+function linesFor({
+  allowed,
+  rule,
+  code,
+  reason,
+  caller,
+  rules,
+  notes,
+  ...offline
+}: Offline): string[] {
   const by = rule === null ? "" : ` by rule '${rule}'`;
   const who =
     caller === null
@@ -259,7 +276,9 @@ function linesFor({ allowed, rule, code, reason, caller, rules, notes }: Offline
         ];
   const width = Math.max(0, ...rules.map(({ id }) => id.length));
   return [
-    allowed ? `Allowed${by}.` : `Refused${by}: ${code} (${reason}).`,
+    allowed
+      ? `Allowed${by}${offline.reason_required ? ", with a reason" : ""}.`
+      : `Refused${by}: ${code} (${reason}).`,
     ...who,
     ...rules.map(
       ({ id, effect, mismatch }) =>

@@ -105,12 +105,6 @@ describe("explain", () => {
       OWN,
       "Refused: insufficient_scope (no rule's scopes).",
     ],
-    [
-      "a reason is missing",
-      { ...CLAIMS, scope: "help" },
-      OWN,
-      "Refused by rule 'help': reason_required (no reason was given).",
-    ],
     ["the token is past", { ...CLAIMS, exp: 1 }, OWN, "Refused: invalid_token (claim exp: past)."],
     [
       "the token is for another",
@@ -169,6 +163,7 @@ describe("explain", () => {
       rule: "help",
       code: null,
       reason: "the rule allows it",
+      reason_required: true,
       rules: [
         { id: "frozen", effect: "deny", mismatch: "the run is not proved to be the caller's own" },
         { id: "owner", effect: "allow", mismatch: "the run is not proved to be the caller's own" },
@@ -178,6 +173,18 @@ describe("explain", () => {
       proof: "tenant",
       notes: [],
     });
+  });
+
+  it("says that a reason will be wanted, and that an odd id is no run", async () => {
+    const help = { ...CLAIMS, scope: "help" };
+    for (const flags of [OWN, [...OWN, "--reason", " "]]) {
+      const { code, stdout } = await explain(help, ...flags);
+      expect(code).toBe(0);
+      expect(stdout.split("\n")[0]).toBe("Allowed by rule 'help', with a reason.");
+    }
+    const { code, stdout } = await explain(CLAIMS, ...OWN, "--run", "a/b");
+    expect(code).toBe(1);
+    expect(stdout.split("\n")[0]).toBe("Refused: run_not_found (no run has such an id).");
   });
 
   it.each<[string, object | string, string[], string]>([
