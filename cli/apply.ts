@@ -16,6 +16,7 @@ import { readTiers } from "./worker-config.ts";
 interface ApplyFlags extends TargetFlags {
   readonly yes?: boolean;
   readonly thorough?: boolean;
+  readonly all?: boolean;
   readonly verbose?: boolean;
   readonly json?: boolean;
 }
@@ -32,6 +33,7 @@ export function applyCommand(): Command {
     .option("--yes", "do not ask")
     .option("--verbose", "show every tenant, however many there are")
     .option("--thorough", "read every value first, and do not rely on the digests beside them")
+    .option("--all", "write every key, whatever KV says: to undo what was applied a moment ago")
     .option("--json", "one JSON document for machines (needs --yes)")
     .addHelpText(
       "after",
@@ -40,7 +42,8 @@ Only what differs is written. A tenant that is no longer in the file is removed,
 refused. Tenants that are switched off go first, so that a kill switch waits for nobody.
 
 A running gateway reads its config again every 30 seconds; with KV's own caches a change is everywhere
-within 90. Each key is one version, whole; during that time a place may have the new of one tenant and
+within 90. What KV itself says may be as old, so soon after another apply --all is the sure way back.
+Each key is one version, whole; during that time a place may have the new of one tenant and
 the old of another. What was interrupted is finished by applying again.
 
 Ends with 0 when KV says what the file says, with 1 when it does not (the config is not valid, it was
@@ -63,13 +66,15 @@ Examples:
       await warnOfHoles(file, config);
       const kv = await openTarget(flags, config);
       try {
-        const compared = await compareWithBar(kv, pairsOf(config), flags.thorough === true);
+        const { all = false, thorough = false } = flags;
+        const compared = await compareWithBar(kv, pairsOf(config), { all, thorough });
         const { changes } = compared;
         const say = flags.json === true ? console.error : console.log;
         for (const line of linesForChanges(changes, flags.verbose === true)) say(line);
         const note = mixtureNote(changes);
         if (note !== null) say(note);
-        const agreed = changes.length === 0 || !asks || (await isAgreed(kv));
+        const nothing = compared.writes.length + compared.removals.length === 0;
+        const agreed = nothing || !asks || (await isAgreed(kv));
         const wrong = agreed ? await write(kv, compared) : [];
         for (const key of wrong) console.error(`${key}: not as it was written`);
         const applied = agreed && wrong.length === 0;
@@ -137,7 +142,10 @@ function endOf(
 ): string {
   if (!agreed) return "Nothing was written.";
   const count = writes.length + removals.length;
-  if (count === 0) return `${kv.name} says what the file says.`;
+  if (count === 0) {
+    const doubt = kv.lagMs === 0 ? "" : " (If it was written in the last two minutes, give --all.)";
+    return `${kv.name} says what the file says.${doubt}`;
+  }
   if (wrong > 0) return `${wrong} of ${count} keys are not as they were written. Apply it again.`;
   const keys = count === 1 ? "1 key" : `${count.toLocaleString("en")} keys`;
   return `Written and read back: ${keys} in ${kv.name}. A running gateway has it within 90 s.`;

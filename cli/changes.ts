@@ -24,7 +24,7 @@ export interface MemberChange {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** `current` holds the value of each key that is there and differs, or may. */
+/** `present`: the keys that are there; `current`: the values of those that differ, or may. */
 export function changesFor(
   present: ReadonlySet<string>,
   current: ReadonlyMap<string, string>,
@@ -138,7 +138,13 @@ export function mixtureNote(changes: readonly Change[]): string | null {
   return "Issuers and rules change together: for up to 90 s some places have the new of one and the old of the other. Where that could let somebody through, apply the stricter part first.";
 }
 
-/** Switched off or gone comes first, what is shared next, then everybody else. */
+/**
+ * Switched off first: a kill switch waits for nobody. Then what is shared, so that whose tokens count no
+ * longer, and which credentials have come to prove nothing, is known before a tenant relies on it; one
+ * whose upstream is gone, or not there yet, is refused meanwhile. No order makes every half of an apply as
+ * strict as the stricter version, since a place reads each key on its own: `mixtureNote` and the note on
+ * addresses say where that matters.
+ */
 export function inOrder<Keyed extends { readonly key: string }>(
   pairs: readonly Keyed[],
   changes: readonly Change[],

@@ -10,6 +10,8 @@ export interface Comparison {
 }
 
 export interface CompareOptions {
+  /** Write every key, whatever KV says of it: what it says may be older than what was last written. */
+  readonly all: boolean;
   /** Read all values; or else only those whose digest, which stands beside them, differs. */
   readonly thorough: boolean;
   readonly done: Progress;
@@ -18,7 +20,7 @@ export interface CompareOptions {
 export async function compare(
   kv: ConfigKv,
   wanted: readonly Pair[],
-  { thorough, done }: CompareOptions,
+  { all, thorough, done }: CompareOptions,
 ): Promise<Comparison> {
   const listed = await kv.list();
   const unsure = wanted.filter(
@@ -28,11 +30,21 @@ export async function compare(
     unsure.map(({ key }) => key),
     done,
   );
-  const changes = changesFor(new Set(listed.keys()), current, wanted);
+  // A list may be older than what it lists: what cannot be read is not there, and has to be written.
+  const gone = new Set(unsure.map(({ key }) => key).filter((key) => !current.has(key)));
+  const present = new Set([...listed.keys()].filter((key) => !gone.has(key)));
+  const changes = changesFor(present, current, wanted);
+  if (all) {
+    return { changes, writes: wanted, removals: removalsIn(changes) };
+  }
   const changed = new Set(changes.filter(({ kind }) => kind !== "removed").map(({ key }) => key));
   return {
     changes,
     writes: wanted.filter(({ key }) => changed.has(key)),
-    removals: changes.filter(({ kind }) => kind === "removed").map(({ key }) => key),
+    removals: removalsIn(changes),
   };
+}
+
+function removalsIn(changes: readonly Change[]): readonly string[] {
+  return changes.filter(({ kind }) => kind === "removed").map(({ key }) => key);
 }

@@ -1,7 +1,7 @@
 // `gateway diff`: what `apply` would change, and for whom. Writes nothing.
 import { Command } from "commander";
 import type { Change } from "./changes.ts";
-import { type Comparison, compare } from "./compare.ts";
+import { type CompareOptions, type Comparison, compare } from "./compare.ts";
 import { checkedConfig } from "./config-file.ts";
 import { type ConfigKv, type Pair, pairsOf } from "./config-kv/kv.ts";
 import { withBar } from "./progress.ts";
@@ -35,7 +35,8 @@ Examples:
       if (config === null) return;
       const kv = await openTarget(flags, config);
       try {
-        const { changes } = await compareWithBar(kv, pairsOf(config), flags.thorough === true);
+        const options = { all: false, thorough: flags.thorough === true };
+        const { changes } = await compareWithBar(kv, pairsOf(config), options);
         if (flags.json === true) console.log(JSON.stringify(reportOf(file, kv, changes), null, 2));
         else for (const line of linesForChanges(changes, flags.verbose === true)) console.log(line);
         if (changes.length > 0) process.exitCode = 1;
@@ -48,10 +49,10 @@ Examples:
 export async function compareWithBar(
   kv: ConfigKv,
   wanted: readonly Pair[],
-  thorough: boolean,
+  options: Omit<CompareOptions, "done">,
 ): Promise<Comparison> {
-  return await withBar(`Reading ${kv.name}`, thorough ? wanted.length : 0, (done) =>
-    compare(kv, wanted, { thorough, done }),
+  return await withBar(`Reading ${kv.name}`, options.thorough ? wanted.length : 0, (done) =>
+    compare(kv, wanted, { ...options, done }),
   );
 }
 

@@ -28,6 +28,9 @@ export async function openTarget(
   config: ConfigDocument,
 ): Promise<ConfigKv> {
   if (local === remote) throw new UsageError("Say where to: --local or --remote.");
+  if (local && namespaceId !== undefined) {
+    throw new UsageError("--namespace-id is of Cloudflare's KV: it goes with --remote.");
+  }
   if (local) return await openLocalKv(persist);
   const address = loopbackIn(config);
   if (address !== undefined) {

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import * as z from "zod";
 import { UsageError } from "../config-file.ts";
 import { WRANGLER_TOML } from "../worker-config.ts";
@@ -18,8 +19,9 @@ import {
 } from "./kv.ts";
 
 const WRANGLER = join(import.meta.dirname, "../../node_modules/wrangler/bin/wrangler.js");
-/** The most that the API takes in one request; wrangler sends what it is given. */
+/** The most that the API takes in one request. */
 const READ_KEYS = 100;
+/** The most that wrangler sends in one request, so that it is known what has been written when one fails. */
 const WRITE_PAIRS = 1_000;
 /** Each is a process of its own. */
 const READS_AT_ONCE = 4;
@@ -27,10 +29,7 @@ const READS_AT_ONCE = 4;
 const LAG_MS = 90_000;
 
 const Listed = z.array(z.object({ name: z.string(), metadata: z.unknown().optional() }));
-const Got = z.union([
-  z.object({ values: z.record(z.string(), z.string().nullable()) }),
-  z.record(z.string(), z.union([z.string(), z.null(), z.object({ value: z.string().nullable() })])),
-]);
+const Got = z.record(z.string(), z.string().nullable());
 
 /** `namespaceId`: where the deployed Worker's own is not meant. */
 export function openRemoteKv(namespaceId: string | undefined): ConfigKv {
@@ -55,14 +54,10 @@ export function openRemoteKv(namespaceId: string | undefined): ConfigKv {
 
   async function readChunk(keys: readonly string[], done: Progress): Promise<[string, string][]> {
     const output = await withFile(keys, (file) => wrangler("kv", "bulk", "get", file));
-    const got = parsed(Got, output);
-    const values = "values" in got && !keys.includes("values") ? got.values : got;
     done(keys.length);
-    return Object.entries(values as Record<string, unknown>).flatMap(([key, held]) => {
-      const value: unknown =
-        typeof held === "object" && held !== null && "value" in held ? held.value : held;
-      return typeof value === "string" ? [[key, value] as [string, string]] : [];
-    });
+    return Object.entries(parsed(Got, output)).flatMap(([key, value]): [string, string][] =>
+      value === null ? [] : [[key, value]],
+    );
   }
 
   return {
@@ -109,20 +104,37 @@ async function run(parameters: readonly string[]): Promise<string> {
   });
   let output = "";
   let said = "";
-  child.stdout.on("data", (chunk: Buffer) => {
-    output += chunk.toString("utf8");
+  // Decoded by the stream: a character may be cut in two where one chunk ends.
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    output += chunk;
   });
-  child.stderr.on("data", (chunk: Buffer) => {
-    said += chunk.toString("utf8");
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    said += chunk;
   });
   const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
   if (code === 0) return output;
   const [, verb, noun] = parameters;
+  // Errors come in colour, whatever NO_COLOR says.
+  const words = stripVTControlCharacters(said + output).trim();
+  const hint = HINTS.find(({ when }) => when.test(words));
   throw new UsageError(
-    `wrangler kv ${verb} ${noun} failed:\n${(said + output).trim().slice(0, 2_000)}\n` +
-      "(If it does not find the namespace: npx wrangler kv namespace list, then --namespace-id ID.)",
+    [`wrangler kv ${verb} ${noun} failed:`, words.slice(0, 2_000), hint?.say ?? ""]
+      .filter((line) => line !== "")
+      .join("\n"),
   );
 }
+
+/** What to do about what wrangler says, where it does not say so itself. */
+const HINTS: readonly { readonly when: RegExp; readonly say: string }[] = [
+  {
+    when: /\[code: 10007\]|No KV namespace ID found/,
+    say: "The namespace is the deployed Worker's own, and there is none. Deploy it first (npm run deploy), or say which namespace: npx wrangler kv namespace list shows their ids, then --namespace-id ID.",
+  },
+  {
+    when: /non-interactive environment|not logged in|Authentication error/,
+    say: "Log in with npx wrangler login, or set CLOUDFLARE_API_TOKEN to a token that may edit Workers KV.",
+  },
+];
 
 /** What wrangler prints around it is not the answer. */
 function parsed<Schema extends z.ZodType>(schema: Schema, output: string): z.infer<Schema> {

@@ -9,7 +9,7 @@ import type { ConfigDocument } from "../../src/config/schema.ts";
 export async function applyLocally(config: ConfigDocument, persist: string): Promise<void> {
   const kv = await openLocalKv(persist);
   try {
-    const options = { thorough: true, done: () => undefined };
+    const options = { all: false, thorough: true, done: () => undefined };
     const wrong = await write(kv, await compare(kv, pairsOf(config), options));
     if (wrong.length > 0) throw new UsageError(`The local KV in ${persist} cannot be written.`);
   } finally {

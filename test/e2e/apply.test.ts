@@ -3,6 +3,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { getPlatformProxy } from "wrangler";
 import { type Change, changesFor, inOrder } from "../../cli/changes.ts";
 import { openLocalKv } from "../../cli/config-kv/local.ts";
 import { temporaryFolder } from "./support/black-box.ts";
@@ -210,7 +211,19 @@ describe("the local KV", () => {
     expect(stderr).toMatch(/has a hole \(exposed-instructions\): npm run gateway -- lint /);
   });
 
-  it("is mended where somebody else has written, also with the digest of what was there", async () => {
+  /** As somebody does who edits a value and leaves what stands beside it. */
+  async function writeUnder(key: string, value: string): Promise<void> {
+    const platform = await getPlatformProxy<{ CONFIG: KVNamespace }>({
+      configPath: join(import.meta.dirname, "../../cli/config-kv/local.toml"),
+      persist: { path: join(persist, "v3") },
+    });
+    const { CONFIG } = platform.env;
+    const { metadata } = await CONFIG.getWithMetadata(key, "text");
+    await CONFIG.put(key, value, { metadata });
+    await platform.dispose();
+  }
+
+  it("is mended where somebody else has written, by its digest or by a thorough look", async () => {
     const document = config({ acme: tenant() });
     await run("apply", document, "--yes");
     const kv = await openLocalKv(persist);
@@ -218,8 +231,12 @@ describe("the local KV", () => {
     await kv.close();
     const { code, stdout } = await run("diff", document);
     expect({ code, says: stdout.includes("~ tenant acme") }).toEqual({ code: 1, says: true });
-    const thorough = await run("apply", document, "--yes", "--thorough");
-    expect(thorough.code).toBe(0);
+    await run("apply", document, "--yes");
+    await writeUnder("c1:tenant:acme", "{}");
+    expect((await run("diff", document)).code).toBe(0);
+    expect((await run("diff", document, "--thorough")).code).toBe(1);
+    const all = await run("apply", document, "--yes", "--all");
+    expect(all.stdout).toContain("Written and read back: 2 keys");
     expect(await stored()).toMatchObject({ "c1:tenant:acme": { enabled: true } });
   });
 
