@@ -6,6 +6,7 @@ import { UsageError } from "./config-file.ts";
 import type { ConfigKv } from "./config-kv/kv.ts";
 import { openLocalKv } from "./config-kv/local.ts";
 import { openRemoteKv } from "./config-kv/remote.ts";
+import { LOCAL_ISSUER } from "./init/issuers.ts";
 
 export interface TargetFlags {
   readonly local?: boolean;
@@ -32,6 +33,11 @@ export async function openTarget(
     throw new UsageError("--namespace-id is of Cloudflare's KV: it goes with --remote.");
   }
   if (local) return await openLocalKv(persist);
+  if (config.issuers.some(({ issuer }) => issuer === LOCAL_ISSUER)) {
+    throw new UsageError(
+      `The config trusts ${LOCAL_ISSUER}, whose key lies in a file here: take that issuer out first.`,
+    );
+  }
   const address = loopbackIn(config);
   if (address !== undefined) {
     throw new UsageError(

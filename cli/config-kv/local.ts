@@ -1,6 +1,5 @@
 // The KV on this machine, in the folder that `npm start` keeps it in. Also while that is running.
 import { join } from "node:path";
-import { getPlatformProxy } from "wrangler";
 import {
   CONFIG_PREFIX,
   type ConfigKv,
@@ -19,6 +18,8 @@ const AT_ONCE = 50;
 const READ_KEYS = 100;
 
 export async function openLocalKv(persist: string): Promise<ConfigKv> {
+  // Only here: it takes most of a second, and every other command would wait for it.
+  const { getPlatformProxy } = await import("wrangler");
   const platform = await getPlatformProxy<{ CONFIG: KVNamespace }>({
     configPath: SEED_CONFIG,
     persist: { path: join(persist, STATE_VERSION) },

@@ -34,6 +34,10 @@ export function nextSteps(answers: Answers, files: Files, keyIsSet: boolean): st
         ]
       : []),
     {
+      what: "What would it change, and for whom? Say yes, and it is written",
+      commands: [`npm run gateway -- apply ${config} --local`],
+    },
+    {
       what: `The gateway, in ${simulated ? "another" : "a terminal of its own"}`,
       commands: [`npm start -- --config ${config} --secrets ${secrets}`],
     },

@@ -500,6 +500,7 @@ describe("a new user", () => {
       const printed = stdout
         .slice(stdout.indexOf("# 1."), stdout.indexOf("And when"))
         .replaceAll("--start-run", `--start-run --port ${simulatorPort}`)
+        .replaceAll("--local", `--local --persist ${inFolder("state")} --yes`)
         .replaceAll("127.0.0.1:8787", `127.0.0.1:${port}`);
       const steps = printed.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
       const servers = ["npm run simulator", `npm start -- --config ${config} --secrets ${vars}`];
@@ -528,6 +529,7 @@ describe("a new user", () => {
       }
       expect(await new Promise((resolve) => shell.on("close", resolve)), said).toBe(0);
       expect(said).toContain("gateway.jsonc: no problem.");
+      expect(said).toMatch(/in the local KV|says what the file says/);
       expect(said).toMatch(/HTTP\/1\.1 200 OK[\s\S]*cancel-outcome: cancell/);
       expect(said).toMatch(/\n\d+ well, 0 not, \d not looked at\./);
       expect(said).not.toContain("✗");
