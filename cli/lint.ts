@@ -13,6 +13,9 @@ import {
   type Source,
   UsageError,
 } from "./config-file.ts";
+import type { Hole } from "./holes/hole.ts";
+import { cureOf } from "./holes/refusals.ts";
+import { commentHoles, textHoles, withoutSecrets } from "./holes/text.ts";
 import { findHoles, type HoleContext } from "./holes.ts";
 import { describeKeys, discoverJwksUri, ProviderProblem } from "./providers.ts";
 import { readSecretsFile } from "./secrets-file.ts";
@@ -31,13 +34,18 @@ export function lintCommand(): Command {
       `
 A problem is what the gateway itself would refuse: with one, it serves nobody. A hole is what it would
 serve, and you would not want: two tenants whose key is the proof and the same, a rule that can never
-match, a page that is shown your prompt. Each is told with its line, and how to close it.
+match, a page that is shown your prompt. Each is told with its line, and how to close it. One that you
+know of and keep is still told, and is no problem any more: --allow, with the name in brackets.
+
+With --secrets the secrets are looked at too: which are missing or no good, which sealed keys do not
+open, where two names are one key. No value is ever printed.
 
 With --online an issuer needs neither jwks_uri nor jwks where its provider publishes OpenID discovery:
 the address is looked up and written into the file, so that the gateway itself never has to ask. Of
 every issuer the keys are fetched and judged as the gateway would.
 
-Ends with 0 when there is nothing, with 1 when there is something.
+Ends with 0 when there is no problem, with 1 when there is one, and with 2 when it could not look. For
+machines: --json prints {file, ok, problems, notes}, each of both {id, line, path, message, cure}.
 
 Examples:
   npm run gateway -- lint gateway.jsonc
@@ -72,9 +80,12 @@ export interface LintOptions extends HoleContext {
 /** What `--json` prints. */
 export interface LintReport {
   readonly file: string;
-  /** Nothing is wrong, but what is allowed to be. */
+  /** There is no problem. */
   readonly ok: boolean;
-  readonly findings: readonly Finding[];
+  /** In the order of the text. */
+  readonly problems: readonly Finding[];
+  /** Holes that are known and kept, and what the providers said. */
+  readonly notes: readonly Finding[];
 }
 
 export interface Finding {
@@ -83,11 +94,12 @@ export interface Finding {
   readonly line: number;
   readonly path: Path;
   readonly message: string;
-  /** How to close a hole; null where the message says it. */
+  /** How to close it; null where the message says it. */
   readonly cure: string | null;
-  /** Or else a thing worth knowing. */
-  readonly isProblem: boolean;
 }
+
+/** A finding that is a problem, or else a thing worth knowing. */
+type Judged = Finding & { readonly isProblem: boolean };
 
 /** Throws `UsageError` when the file cannot be read or written. */
 export async function lint(file: string, options: LintOptions): Promise<LintReport> {
@@ -99,41 +111,56 @@ export async function lint(file: string, options: LintOptions): Promise<LintRepo
   const source = parseSource(text);
   const { document, problems } = checkSource(source);
   const said = new Set(pinned.map(({ path }) => path.join()));
+  const safe = source.tree === null ? String : withoutSecrets(source.tree);
   const refused = problems
     // That an issuer has no keys need not be said again where it was said why.
     .filter(({ path }) => !said.has(path.join()))
-    .map((problem) => ({ ...problem, id: "schema", cure: null, isProblem: true }));
-  const holes =
-    document === null || source.tree === null ? [] : await holesIn(source, document, options);
+    .map(({ line, path, message }) => ({
+      ...{ id: "schema", line, path, message: safe(message) },
+      ...{ cure: cureOf(message), isProblem: true },
+    }));
+  const holes = await holesIn(source, document, options);
   const judged =
     options.online && document !== null ? await judgeKeys(source, document, options.fetch) : [];
-  const findings = [...pinned, ...refused, ...judged, ...holes].toSorted(
-    (one, other) => one.line - other.line,
-  );
-  return { file, ok: findings.every(({ isProblem }) => !isProblem), findings };
+  return reportOf(file, [...pinned, ...refused, ...judged, ...holes]);
 }
 
 async function holesIn(
-  { tree, lineOf }: Source,
-  document: ConfigDocument,
+  { text, tree, errors, lineOf, lineAt }: Source,
+  document: ConfigDocument | null,
   { allow, ...context }: LintOptions,
-): Promise<Finding[]> {
-  const holes = tree === null ? [] : await findHoles(tree, document, context);
-  return holes.map((hole) => ({
+): Promise<Judged[]> {
+  if (tree === null || errors.length > 0) return [];
+  const inside = document === null ? textHoles(tree) : await findHoles(tree, document, context);
+  return [...inside, ...commentHoles(text)].map(({ offset, ...hole }: Hole) => ({
     ...hole,
-    line: lineOf(hole.path),
+    line: offset === undefined ? lineOf(hole.path) : lineAt(offset),
     isProblem: !allow.includes(hole.id),
   }));
 }
 
-function linesFor({ file, findings }: LintReport): string[] {
-  const count = findings.filter(({ isProblem }) => isProblem).length;
+function reportOf(file: string, found: readonly Judged[]): LintReport {
+  const inOrder = found.toSorted((one, other) => one.line - other.line);
+  const those = (wanted: boolean): Finding[] =>
+    inOrder
+      .filter(({ isProblem }) => isProblem === wanted)
+      .map(({ id, line, path, message, cure }) => ({ id, line, path, message, cure }));
+  const problems = those(true);
+  return { file, ok: problems.length === 0, problems, notes: those(false) };
+}
+
+function linesFor({ file, problems, notes }: LintReport): string[] {
+  const count = problems.length;
   const end = count === 0 ? "no problem" : count === 1 ? "1 problem" : `${count} problems`;
+  const known = new Set(notes);
+  const all = [...problems, ...notes].toSorted((one, other) => one.line - other.line);
   return [
-    ...findings.flatMap(({ id, line, message, cure, isProblem }) => {
-      const kept = cure !== null && !isProblem ? " (kept)" : "";
-      const named = cure === null ? "" : ` [${id}]${kept}`;
-      return [`${file}:${line}: ${message}.${named}`, ...(cure === null ? [] : [`    → ${cure}.`])];
+    ...all.flatMap((finding) => {
+      const { id, line, message, cure } = finding;
+      const kept = known.has(finding) ? " (kept)" : "";
+      const named = id === "schema" || id === "provider" ? "" : ` [${id}]${kept}`;
+      const advice = cure === null ? [] : [`    → ${cure}.`];
+      return [`${file}:${line}: ${message}.${named}`, ...advice];
     }),
     `${file}: ${end}.`,
   ];
@@ -149,7 +176,7 @@ const RawIssuers = z.object({ issuers: z.array(z.unknown()) });
 interface Pinning {
   /** The config, with each address that was found. */
   readonly text: string;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly Judged[];
 }
 
 /** Writes `jwks_uri` into every issuer that names neither it nor its keys. */
@@ -200,8 +227,8 @@ async function judgeKeys(
   { lineOf }: Source,
   { issuers }: ConfigDocument,
   fetcher: typeof fetch,
-): Promise<Finding[]> {
-  const judged = issuers.map(async (issuer, index): Promise<Finding[]> => {
+): Promise<Judged[]> {
+  const judged = issuers.map(async (issuer, index): Promise<Judged[]> => {
     if (issuer.jwks_uri === undefined) return [];
     const { value, problem } = await outcomeOf(describeKeys(fetcher, issuer));
     const path = ["issuers", index, "jwks_uri"];

@@ -3,6 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { ConfigDocument } from "../src/config/schema.ts";
+import { SCHEMA_REFINEMENTS } from "./schema-refinements.ts";
 import { SCHEMA_WORDS } from "./schema-words.ts";
 
 const FILE = join(import.meta.dirname, "../gateway.schema.json");
@@ -17,7 +18,9 @@ const FOREIGN = /^issuers\.\[\]\.jwks\.keys\./;
 const missing = new Set<string>();
 const used = new Set<string>();
 const text = `${JSON.stringify(description(), null, 2)}\n`;
-const unused = Object.keys(SCHEMA_WORDS).filter((path) => !used.has(path));
+const unused = [...Object.keys(SCHEMA_WORDS), ...Object.keys(SCHEMA_REFINEMENTS)].filter(
+  (path) => !used.has(path),
+);
 if (missing.size + unused.length > 0) {
   console.error("dev/schema-words.ts says nothing of:", [...missing].join(", ") || "–");
   console.error("and something of what is not there:", unused.join(", ") || "–");
@@ -33,12 +36,8 @@ if (missing.size + unused.length > 0) {
 
 function description(): Json {
   const schema = z.toJSONSchema(ConfigDocument, { io: "input" }) as Json;
-  const described = withWords(schema, "");
-  const issuer = ((described["properties"] as Json)["issuers"] as Json)["items"] as Json;
-  // Neither is fine in an editor: `lint --online` puts the address in.
-  issuer["not"] = { required: ["jwks_uri", "jwks"] };
   return {
-    ...described,
+    ...withWords(schema, ""),
     title: "Stopgate: the gateway's config",
     allowTrailingCommas: true,
   };
@@ -55,6 +54,7 @@ function withWords(schema: Json, path: string): Json {
   return {
     ...(words === undefined ? {} : { description: words }),
     ...rest,
+    ...refinementOf(path),
     ...(properties === undefined
       ? {}
       : {
@@ -78,11 +78,22 @@ function isSchema(value: unknown): value is Json {
 function wordsFor(path: string): string | undefined {
   // An entry of a list is described by its list.
   if (path === "" || path.endsWith("[]") || FOREIGN.test(path)) return undefined;
-  const name = path
-    .replace(CREDENTIAL, "credential.")
-    .replace("credential.client_credentials.client_secret.", "credential.");
+  const name = nameOf(path);
   used.add(name);
   const words = SCHEMA_WORDS[name];
   if (words === undefined) missing.add(name);
   return words;
+}
+
+function refinementOf(path: string): Json {
+  const name = nameOf(path);
+  const refinement = SCHEMA_REFINEMENTS[name];
+  if (refinement !== undefined) used.add(name);
+  return refinement ?? {};
+}
+
+function nameOf(path: string): string {
+  return path
+    .replace(CREDENTIAL, "credential.")
+    .replace("credential.client_credentials.client_secret.", "credential.");
 }

@@ -7,6 +7,8 @@ export interface Hole {
   readonly id: string;
   /** The member at fault. */
   readonly path: Path;
+  /** Where it stands, when the path does not say: a comment, the first of two members of one name. */
+  readonly offset?: number;
   /** What is wrong, and what it lets happen. No value that could be a secret. */
   readonly message: string;
   /** How to close it. */
@@ -16,7 +18,7 @@ export interface Hole {
 /** The tenants that an issuer's tokens may name. */
 export function tenantsOf({ tenant }: Issuer): readonly string[] {
   if ("fixed" in tenant) return [tenant.fixed];
-  return "map" in tenant ? Object.values(tenant.map) : tenant.allow;
+  return [...new Set("map" in tenant ? Object.values(tenant.map) : tenant.allow)];
 }
 
 /** Tokens that come in a header of their own count on the audit routes only. */
@@ -29,11 +31,17 @@ export function issuersByTenant({ issuers }: ConfigDocument): ReadonlyMap<string
   const reached = new Map<string, number[]>();
   for (const [index, issuer] of issuers.entries()) {
     if (!mayCancel(issuer)) continue;
-    for (const tenant of new Set(tenantsOf(issuer))) {
+    for (const tenant of tenantsOf(issuer)) {
       const others = reached.get(tenant);
       if (others === undefined) reached.set(tenant, [index]);
       else others.push(index);
     }
   }
   return reached;
+}
+
+/** One line, and not ten thousand, where one member is at fault for many tenants. */
+export function tenantAnd(first: string, count: number): string {
+  if (count < 2) return `tenant ${first}`;
+  return `tenant ${first} and ${count === 2 ? "one more" : `${count - 1} others`}`;
 }

@@ -1,12 +1,15 @@
-// Holes in whose tokens count, and for what.
+// Holes in whose tokens count: what an issuer is called, whom its tokens are for, and for whom they speak.
 import { type ConfigDocument, type Issuer, isLoopbackHttp } from "../../src/config/schema.ts";
 import type { Path } from "../config-file.ts";
-import { type Hole, issuersByTenant, mayCancel, tenantsOf } from "./hole.ts";
+import { type Hole, issuersByTenant, tenantAnd } from "./hole.ts";
 
 /** Claims that several providers let their users write themselves. */
 const USERS_OWN = ["user_metadata", "unsafe_metadata", "unsafeMetadata"];
-/** What a token may do that is not about a single run. */
-const STRONG_SCOPES = ["runs:register", "audit:read"];
+/** Those of OpenID Connect Core §5.1 that people type into their profile. */
+const PROFILE = [
+  ...["name", "given_name", "family_name", "middle_name", "nickname"],
+  ...["profile", "picture", "website", "gender", "birthdate", "zoneinfo", "locale"],
+];
 const LONG_HOURS = 7 * 24;
 
 export function issuerHoles(config: ConfigDocument): Hole[] {
@@ -14,10 +17,10 @@ export function issuerHoles(config: ConfigDocument): Hole[] {
     const path = ["issuers", index];
     return [
       ...plainHttp(issuer, path),
+      ...nobodysName(issuer, path),
       ...audiences(issuer, config, path),
       ...strangers(issuer, config, path),
       ...usersOwnWord(issuer, path),
-      ...givenToEveryToken(issuer, config, path),
       ...longLives(issuer, path),
     ];
   });
@@ -36,24 +39,41 @@ function plainHttp({ issuer }: Issuer, path: Path): Hole[] {
   ];
 }
 
-function audiences(
-  { audiences: named }: Issuer,
-  { upstreams }: ConfigDocument,
-  path: Path,
-): Hole[] {
+/** Entra ID's addresses for any directory: what they publish has a directory's id in its place. */
+function nobodysName({ issuer }: Issuer, path: Path): Hole[] {
+  if (!/^https:\/\/login\.microsoftonline\.com\/(common|organizations|\{)/.test(issuer)) return [];
+  return [
+    {
+      id: "issuer-of-no-token",
+      path: [...path, "issuer"],
+      message: "no token has this issuer: Entra ID puts the directory's own id there",
+      cure: "name the directory: https://login.microsoftonline.com/DIRECTORY-ID/v2.0",
+    },
+  ];
+}
+
+function audiences(entry: Issuer, { upstreams }: ConfigDocument, path: Path): Hole[] {
   const foreign = new Set(
     Object.values(upstreams).flatMap(({ base_url }) => addressesOf(base_url)),
   );
-  return named.flatMap((audience, index): Hole[] => {
+  return entry.audiences.flatMap((audience, index): Hole[] => {
     const at = [...path, "audiences", index];
     if (audience.includes("*")) {
       const message = "an audience is compared to the letter, so with a star in it no token fits";
       return [{ id: "audience-star", path: at, message, cure: "write out each audience" }];
     }
-    if (!foreign.has(audience.replace(/\/+$/, ""))) return [];
-    const message = "the audience is an upstream's: a token that was made for it is good here too";
     const cure = "register the gateway at the provider as an API of its own, and name that";
-    return [{ id: "audience-upstream", path: at, message, cure }];
+    if (foreign.has(audience.replace(/\/+$/, ""))) {
+      const message =
+        "the audience is an upstream's: a token that was made for it is good here too";
+      return [{ id: "audience-upstream", path: at, message, cure }];
+    }
+    if (isProvidersOwn(entry, audience)) {
+      const message =
+        "the audience is the provider's own API: every app's tokens are for it, and all are good here";
+      return [{ id: "audience-provider", path: at, message, cure }];
+    }
+    return [];
   });
 }
 
@@ -61,12 +81,26 @@ function addressesOf(baseUrl: string): string[] {
   return [baseUrl.replace(/\/+$/, ""), new URL(baseUrl).origin];
 }
 
-function strangers(issuer: Issuer, { tenants }: ConfigDocument, path: Path): Hole[] {
-  const { tenant } = issuer;
+/**
+ * Auth0's user info and management API, and Keycloak's account console, which are in most tokens unasked;
+ * no matter where `claims` says which app's tokens count.
+ */
+function isProvidersOwn({ issuer, audience_claim, claims }: Issuer, audience: string): boolean {
+  if (audience_claim !== "aud" || "azp" in claims || "client_id" in claims) return false;
+  if (issuer.endsWith("/")) return [`${issuer}userinfo`, `${issuer}api/v2/`].includes(audience);
+  return audience === "account" && /\/realms\/[^/]+$/.test(issuer);
+}
+
+function strangers({ tenant }: Issuer, { tenants }: ConfigDocument, path: Path): Hole[] {
   if ("fixed" in tenant) return [];
   const named: readonly (readonly [string | number, string])[] =
     "map" in tenant ? Object.entries(tenant.map) : [...tenant.allow.entries()];
   const member = "map" in tenant ? "map" : "allow";
+  if (named.length === 0) {
+    const message = "the map is empty, so every token of this issuer is refused";
+    const cure = "map the provider's organisations to tenants, or take the issuer out";
+    return [{ id: "issuer-without-tenant", path: [...path, "tenant", member], message, cure }];
+  }
   return named
     .filter(([, id]) => !Object.hasOwn(tenants, id))
     .map(([key, id]) => ({
@@ -83,7 +117,7 @@ function usersOwnWord({ tenant, scopes_claim }: Issuer, path: Path): Hole[] {
     { at: [...path, "scopes_claim"], claim: scopes_claim },
   ];
   return claims
-    .filter(({ claim }) => [claim].flat().some((name) => USERS_OWN.includes(name)))
+    .filter(({ claim }) => isUsersOwn([claim].flat()))
     .map(({ at, claim }) => ({
       id: "claim-users-own",
       path: at,
@@ -92,31 +126,13 @@ function usersOwnWord({ tenant, scopes_claim }: Issuer, path: Path): Hole[] {
     }));
 }
 
-function givenToEveryToken(issuer: Issuer, { tenants }: ConfigDocument, path: Path): Hole[] {
-  const { granted_scopes } = issuer;
-  if (!mayCancel(issuer)) return [];
-  const at = [...path, "granted_scopes"];
-  const strong = granted_scopes
-    .filter((scope) => STRONG_SCOPES.includes(scope))
-    .map((scope) => ({
-      id: "granted-strong-scope",
-      path: at,
-      message: `every token of this issuer is given '${scope}', a user's too`,
-      cure: "let the provider give it to the few that need it, by the scopes claim",
-    }));
-  if (granted_scopes.length === 0) return strong;
-  const wide = tenantsOf(issuer).flatMap((id) =>
-    (tenants[id]?.rules ?? [])
-      .filter(({ effect, runs }) => effect === "allow" && runs === "tenant")
-      .filter(({ scopes }) => scopes.every((scope) => granted_scopes.includes(scope)))
-      .map((rule) => ({
-        id: "granted-all-runs",
-        path: at,
-        message: `every token of this issuer fits rule '${rule.id}' of tenant ${id}, so anybody may stop everybody's runs`,
-        cure: "give that rule a scope that only some tokens carry, or make it 'own'",
-      })),
+function isUsersOwn(names: readonly string[]): boolean {
+  const [first = ""] = names;
+  return (
+    // Auth0 wants claims of one's own to begin with an address.
+    names.some((name) => USERS_OWN.includes(name.slice(name.lastIndexOf("/") + 1))) ||
+    (names.length === 1 && PROFILE.includes(first))
   );
-  return [...strong, ...wide];
 }
 
 function longLives({ max_lifetime_hours }: Issuer, path: Path): Hole[] {
@@ -131,20 +147,32 @@ function longLives({ max_lifetime_hours }: Issuer, path: Path): Hole[] {
   ];
 }
 
+/** Said once of each issuer that is not the first to reach a tenant. */
 function onePersonTwice(config: ConfigDocument): Hole[] {
-  return [...issuersByTenant(config)].flatMap(([id, [first, second]]): Hole[] => {
-    const tenant = config.tenants[id];
-    if (first === undefined || second === undefined || tenant === undefined) return [];
-    const bySubject = ["metadata", "registry"].includes(tenant.ownership.source);
-    const own = tenant.rules.some(({ effect, runs }) => effect === "allow" && runs === "own");
-    if (!bySubject || !own) return [];
+  const met = [...issuersByTenant(config)].flatMap(([id, [first, ...others]]) =>
+    first === undefined || !asksForPerson(config, id)
+      ? []
+      : others.map((other) => ({ id, first, other })),
+  );
+  return [...Map.groupBy(met, ({ other }) => other)].flatMap(([other, [one, ...more]]): Hole[] => {
+    if (one === undefined) return [];
+    const who = tenantAnd(one.id, more.length + 1);
     return [
       {
         id: "two-issuers",
-        path: ["issuers", second, "tenant"],
-        message: `tenant ${id} is reached by ${config.issuers[first]?.issuer} too, and a run's owner is told by 'sub' alone: the same 'sub' at both is one person`,
-        cure: "give each issuer a tenant of its own, or use ownership by 'grant'",
+        path: ["issuers", other, "tenant"],
+        message: `${config.issuers[one.first]?.issuer} reaches ${who} too, and a run's owner is told by 'sub' alone: the same 'sub' at both is one person`,
+        cure: "give each issuer tenants of its own, or use ownership by 'grant'",
       },
     ];
   });
+}
+
+/** Some runs are somebody's there, and whose is told by the `sub`. */
+function asksForPerson({ tenants }: ConfigDocument, id: string): boolean {
+  const tenant = tenants[id];
+  if (tenant === undefined || !["metadata", "registry"].includes(tenant.ownership.source)) {
+    return false;
+  }
+  return tenant.rules.some(({ effect, runs }) => effect === "allow" && runs === "own");
 }

@@ -1,16 +1,16 @@
 // Holes in a tenant's rules: what they let by, and what they never do.
-import type { ConfigDocument, Rule } from "../../src/config/schema.ts";
+import type { ConfigDocument, Rule, TenantEntry } from "../../src/config/schema.ts";
 import type { Hole } from "./hole.ts";
 
 export function ruleHoles({ tenants }: ConfigDocument): Hole[] {
-  return Object.entries(tenants).flatMap(([id, { rules }]) =>
-    rules.flatMap((rule, index) => {
+  return Object.entries(tenants).flatMap(([id, tenant]) =>
+    tenant.rules.flatMap((rule, index) => {
       const path = ["tenants", id, "rules", index];
-      const before = rules.slice(0, index);
       return [
         ...oddScopes(rule, path),
-        ...neverReached(rule, before, path),
-        ...everybodysAnyway(rule, rules, path),
+        ...neverReached(rule, index, tenant, path),
+        ...nobodysAssistants(rule, tenant, path),
+        ...everybodysAnyway(rule, index, tenant, path),
       ];
     }),
   );
@@ -18,12 +18,12 @@ export function ruleHoles({ tenants }: ConfigDocument): Hole[] {
 
 function oddScopes({ scopes }: Rule, path: Hole["path"]): Hole[] {
   return scopes.flatMap((scope, index) =>
-    /\s/.test(scope)
+    scope.includes(" ")
       ? [
           {
             id: "scope-with-space",
             path: [...path, "scopes", index],
-            message: `a token's scopes are split at spaces, so none is ever '${scope}'`,
+            message: `scopes that come as one text are split at spaces, so '${scope}' is never among them`,
             cure: "write one scope per entry; all of a rule's are needed",
           },
         ]
@@ -31,8 +31,15 @@ function oddScopes({ scopes }: Rule, path: Hole["path"]): Hole[] {
   );
 }
 
-function neverReached(rule: Rule, before: readonly Rule[], path: Hole["path"]): Hole[] {
-  const hiding = before.find((earlier) => matchesAll(earlier, rule));
+function neverReached(
+  rule: Rule,
+  index: number,
+  { rules, ownership }: TenantEntry,
+  path: Hole["path"],
+): Hole[] {
+  // A grant proves tenant and person at once.
+  const isOneProof = ownership.source === "grant";
+  const hiding = rules.slice(0, index).find((earlier) => matchesAll(earlier, rule, isOneProof));
   if (hiding === undefined) return [];
   const what = rule.effect === "deny" ? "denies nothing" : "allows nothing";
   return [
@@ -46,14 +53,15 @@ function neverReached(rule: Rule, before: readonly Rule[], path: Hole["path"]): 
 }
 
 /** Whether `earlier` matches every caller and run that `later` would. */
-function matchesAll(earlier: Rule, later: Rule): boolean {
+function matchesAll(earlier: Rule, later: Rule, isOneProof: boolean): boolean {
   const scopes = earlier.scopes.every((scope) => later.scopes.includes(scope));
-  const runs = earlier.runs === "tenant" || later.runs === "own";
+  const runs = isOneProof || earlier.runs === "tenant" || later.runs === "own";
   // A rule that denies also matches what is not known of a run; one that allows does not.
   const unknown = later.effect === "allow" || earlier.effect === "deny";
   const listed = later.assistants;
   const assistants =
     earlier.assistants === undefined ||
+    (earlier.effect === "deny" && earlier.assistants.includes("*")) ||
     (unknown &&
       listed?.every((each) => earlier.assistants?.some((pattern) => covers(pattern, each))) ===
         true);
@@ -67,28 +75,56 @@ function matchesAll(earlier: Rule, later: Rule): boolean {
 function covers(pattern: string, other: string): boolean {
   if (!pattern.endsWith("*")) return pattern === other;
   const prefix = pattern.slice(0, -1);
-  return other.replace(/\*$/, "").startsWith(prefix);
+  return other.startsWith(prefix);
+}
+
+/** What a rule allows, the tenant's own list must allow too. */
+function nobodysAssistants(
+  { id, effect, assistants }: Rule,
+  { assistants: listed }: TenantEntry,
+  path: Hole["path"],
+): Hole[] {
+  if (effect === "deny" || assistants === undefined || listed === undefined) return [];
+  const meet = (one: string, other: string): boolean => covers(one, other) || covers(other, one);
+  if (assistants.some((each) => listed.some((pattern) => meet(pattern, each)))) return [];
+  return [
+    {
+      id: "assistants-disjoint",
+      path: [...path, "assistants"],
+      message: `rule '${id}' allows nothing: none of its assistants is on the tenant's own list`,
+      cure: "add them to the tenant's 'assistants', or take the rule out",
+    },
+  ];
 }
 
 /** `own` says that there is a difference; with the same scopes and no condition there is none. */
-function everybodysAnyway(rule: Rule, rules: readonly Rule[], path: Hole["path"]): Hole[] {
-  if (rule.effect === "deny" || rule.runs !== "own") return [];
-  const wider = rules.find(
+function everybodysAnyway(
+  rule: Rule,
+  index: number,
+  { rules, ownership }: TenantEntry,
+  path: Hole["path"],
+): Hole[] {
+  if (rule.effect === "deny" || rule.runs !== "own" || ownership.source === "grant") return [];
+  const after = rules
+    .slice(index + 1)
+    .filter(({ scopes }) => scopes.every((scope) => rule.scopes.includes(scope)));
+  const wider = after.findIndex(
     (other) =>
       other.effect === "allow" &&
       other.runs === "tenant" &&
       !other.reason_required &&
       other.assistants === undefined &&
-      other.max_age_seconds === undefined &&
-      other.scopes.every((scope) => rule.scopes.includes(scope)),
+      other.max_age_seconds === undefined,
   );
-  if (wider === undefined || rules.indexOf(wider) < rules.indexOf(rule)) return [];
+  const isDenied = after.slice(0, wider).some(({ effect }) => effect === "deny");
+  const name = after[wider]?.id;
+  if (name === undefined || isDenied) return [];
   return [
     {
       id: "own-is-everybodys",
       path,
-      message: `whoever rule '${rule.id}' lets stop their own runs may stop everybody's by rule '${wider.id}'`,
-      cure: `give '${wider.id}' a scope that only some have, or let it require a reason`,
+      message: `whoever rule '${rule.id}' lets stop their own runs may stop everybody's by rule '${name}'`,
+      cure: `give '${name}' a scope that only some have, or let it require a reason`,
     },
   ];
 }

@@ -17,7 +17,7 @@ export function upstreamHoles({ upstreams, tenants }: ConfigDocument): Hole[] {
       ];
     }
     if (used.has(name)) return [];
-    const message = `no tenant uses upstream '${name}'`;
+    const message = `no tenant uses upstream '${name}', so nobody looks after what it names`;
     return [{ id: "upstream-unused", path, message, cure: "take it out, or point a tenant at it" }];
   });
 }

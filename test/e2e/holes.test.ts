@@ -1,560 +1,705 @@
 // Every hole that lint knows, planted alone into a config that has none: it is found, on its line, with a
 // cure, and nothing else is.
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type LintOptions, lint } from "../../cli/lint.ts";
-import { newSigningKey } from "../../cli/signing-key.ts";
+import { lint } from "../../cli/lint.ts";
 import { readTiers } from "../../cli/worker-config.ts";
-import { createKey } from "../../dev/issuer.ts";
-import { readEncryptionKey, seal } from "../../src/config/sealing.ts";
 import { temporaryFolder } from "./support/black-box.ts";
+import {
+  CLEAN,
+  lineOf,
+  lintOf,
+  publicJwk,
+  removeFolder,
+  SEALED,
+  SECRETS,
+} from "./support/clean-config.ts";
 import { runGateway } from "./support/command.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const { publicJwk } = await createKey("ES256");
-const kekText = (kid: string): string =>
-  JSON.stringify({ kty: "oct", kid, k: Buffer.alloc(32, kid).toString("base64url") });
-const kek = await readEncryptionKey(kekText("now"));
-const gone = await readEncryptionKey(kekText("gone"));
-if (kek === null || gone === null) throw new Error("no key");
-const SEALED = await seal(kek, "globex", "sk-globex");
-const SEALED_BEFORE = await seal(gone, "globex", "sk-globex");
-
-/** A config without a hole, a member a line. */
-const CLEAN = `{
-  "issuers": [
-    {
-      "issuer": "https://id.acme.com/",
-      "jwks_uri": "https://id.acme.com/keys",
-      "audiences": ["https://stop.acme.com"],
-      "algorithms": ["ES256"],
-      "tenant": { "claim": "org_id", "allow": ["acme"] },
-      "scopes_claim": "scope",
-      "granted_scopes": ["profile"]
-    },
-    {
-      "issuer": "https://id.globex.com/",
-      "jwks": { "keys": [${JSON.stringify(publicJwk)}] },
-      "audiences": ["https://stop.globex.com"],
-      "tenant": { "fixed": "globex" }
-    }
-  ],
-  "upstreams": {
-    "openai": { "kind": "openai-responses", "base_url": "https://api.openai.com/v1" },
-    "threads": { "kind": "assistants", "base_url": "https://threads.acme.com/v1" }
-  },
-  "tenants": {
-    "acme": {
-      "upstream": "openai",
-      "credential": { "secret": "OPENAI_KEY_ACME" },
-      "second_credential": { "secret": "OPENAI_KEY_ACME_NEXT" },
-      "ownership": { "source": "metadata", "tenant_key": "tenant", "subject_key": "user" },
-      "rules": [
-        { "id": "frozen", "effect": "deny", "scopes": ["intern"], "runs": "tenant" },
-        { "id": "owner", "scopes": ["stop"], "runs": "own" },
-        { "id": "help", "scopes": ["stop"], "runs": "tenant", "reason_required": true },
-        { "id": "old", "scopes": ["clean"], "runs": "tenant", "max_age_seconds": 60 }
-      ],
-      "rate": "standard",
-      "redact": ["instructions"],
-      "origins": ["https://app.acme.com"],
-      "audit": { "subject": "clear" }
-    },
-    "globex": {
-      "upstream": "threads",
-      "credential": { "sealed": "${SEALED}" },
-      "ownership": { "source": "credential" },
-      "rules": [{ "id": "all", "scopes": ["stop"], "runs": "tenant" }]
-    }
-  }
-}
-`;
-const SECRETS: Readonly<Record<string, string>> = {
-  OPENAI_KEY_ACME: "sk-acme",
-  OPENAI_KEY_ACME_NEXT: "sk-acme-2",
-  KEY_ENCRYPTION_KEY: kekText("now"),
-  AUDIT_SIGNING_KEY: await newSigningKey(),
-};
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-let tiers: ReadonlySet<string> | null;
 beforeAll(async () => {
   folder = await temporaryFolder();
-  tiers = await readTiers();
 });
-afterAll(async () => folder?.remove());
+afterAll(async () => {
+  await folder?.remove();
+  await removeFolder();
+});
 
-async function findings(text: string, options: Partial<LintOptions> = {}) {
-  const file = join(folder.path, "gateway.jsonc");
-  await writeFile(file, text);
-  const usual = { online: false, allow: [], secrets: SECRETS, tiers, fetch };
-  return await lint(file, { ...usual, ...options });
+interface Planted {
+  readonly hole: string;
+  readonly from: string;
+  readonly to: string;
+  /** What else has to be different for there to be this one hole. */
+  readonly also?: readonly (readonly [from: string, to: string])[];
+  /** What its line begins to read like; `to` where nothing is said. */
+  readonly at?: string;
 }
 
-const lineOf = (text: string, mark: string): number =>
-  text.slice(0, text.indexOf(mark)).split("\n").length;
+function planted({ from, to, also = [] }: Planted): string {
+  return [[from, to] as const, ...also].reduce((text, [before, after]) => {
+    expect(text.split(before).length, `once: ${before}`).toBe(2);
+    return text.replace(before, () => after);
+  }, CLEAN);
+}
 
-/** What is replaced, by what, the name of the hole, and a piece of its line. */
-type Planted = readonly [name: string, from: string, to: string, id: string, at: string];
+async function expectFound(each: Planted, id: string): Promise<void> {
+  const text = planted(each);
+  const { ok, problems } = await lintOf(text);
+  expect(problems.map((problem) => problem.id)).toEqual([id]);
+  expect(ok).toBe(false);
+  expect(problems[0]?.line).toBe(lineOf(text, each.at ?? each.to));
+  expect(problems[0]?.message).not.toMatch(/sk-proj|lsv2_pt|eyJ|MIIE/);
+  expect(problems[0]?.cure).toMatch(/^\S.{10,}[^.]$/);
+}
 
-const RULES = '"runs": "tenant", "max_age_seconds": 60 }';
-const META = '{ "source": "metadata", "tenant_key": "tenant", "subject_key": "user" }';
-const SHARED =
-  '"credential": { "secret": "OPENAI_KEY_ACME" },\n      "ownership": { "source": "credential" }';
-const GLOBEX_SEALED = `"credential": { "sealed": "${SEALED}" },\n      "ownership": { "source": "credential" }`;
+const GLOBEX_KEY = `"credential": { "sealed": "${SEALED}" }`;
+const INITECH_KEY = '"credential": { "secret": "OPENAI_KEY_INITECH" }';
+const ACME_KEY = '"credential": { "secret": "OPENAI_KEY_ACME" }';
+const GRANT = '"ownership": { "source": "grant" }';
+const META = '"ownership": { "source": "metadata", "tenant_key": "tenant", "subject_key": "user" }';
+const ACME_ID = '"issuer": "https://id.acme.com/"';
+const ACME_KEYS = '"jwks_uri": "https://id.acme.com/keys"';
+const AUDIENCE = '"audiences": ["https://stop.acme.com"]';
+const ALLOWED = '"claim": "org_id", "allow": ["acme", "initech"]';
+const GLOBEX_KEYS = `"keys": [${JSON.stringify(publicJwk)}]`;
+const LAST_RULE = '"scopes": ["clean"], "runs": "tenant", "max_age_seconds": 60 }';
+const withRule = (rule: string): string => `${LAST_RULE},\n        ${rule}`;
+const withIssuer = (tenant: string): readonly [string, string] => [
+  '"fixed": "globex" }\n    }',
+  `"fixed": "globex" }\n    },\n    {\n      "issuer": "https://other.acme.com/", "jwks_uri": "https://other.acme.com/keys", "audiences": ["x"],\n      "tenant": { "fixed": "${tenant}" }\n    }`,
+];
+const { kid: _, ...namelessJwk } = publicJwk;
+const WEAK_RSA = { kty: "RSA", kid: "a", e: "AQAB", n: `${"_".repeat(170)}8` };
+const OFF_CURVE = { kty: "EC", crv: "P-256", kid: "a", x: "A".repeat(43), y: "A".repeat(43) };
+const RFC_8037 = {
+  kty: "OKP",
+  kid: "a",
+  crv: "Ed25519",
+  x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+};
 
 const REFUSED: readonly Planted[] = [
-  [
-    "a key that is the proof and shared",
-    GLOBEX_SEALED,
-    SHARED,
-    "schema",
-    '"credential": { "secret": "OPENAI_KEY_ACME" },\n      "ownership": { "source": "credential" }',
-  ],
-  [
-    "a second key that is the proof and shared",
-    `"credential": { "sealed": "${SEALED}" }`,
-    `"credential": { "sealed": "${SEALED}" },\n      "second_credential": { "secret": "OPENAI_KEY_ACME" }`,
-    "schema",
-    '"second_credential": { "secret": "OPENAI_KEY_ACME" }',
-  ],
-  [
-    "own runs with no proof of a person",
-    '"scopes": ["stop"], "runs": "tenant" }]',
-    '"scopes": ["stop"], "runs": "own" }]',
-    "schema",
-    '"rules": [{ "id": "all"',
-  ],
-  [
-    "a wildcard origin",
-    '"https://app.acme.com"',
-    '"https://*.acme.com"',
-    "schema",
-    '"https://*.acme.com"',
-  ],
-  ["any origin", '"https://app.acme.com"', '"*"', "schema", '"origins": ["*"]'],
-  [
-    "a symmetric algorithm",
-    '"algorithms": ["ES256"]',
-    '"algorithms": ["ES256", "HS256"]',
-    "schema",
-    "HS256",
-  ],
-  [
-    "an http key address",
-    "https://id.acme.com/keys",
-    "http://id.acme.com/keys",
-    "schema",
-    "jwks_uri",
-  ],
-  [
-    "an http upstream",
-    "https://api.openai.com/v1",
-    "http://api.openai.com/v1",
-    "schema",
-    '"http://api',
-  ],
-  [
-    "an issuer without audience",
-    '"audiences": ["https://stop.acme.com"]',
-    '"audiences": []',
-    "schema",
-    '"audiences": []',
-  ],
-  [
-    "an issuer without keys",
-    '\n      "jwks_uri": "https://id.acme.com/keys",',
-    "",
-    "schema",
-    '{\n      "issuer": "https://id.acme.com/"',
-  ],
-  [
-    "an unknown member",
-    '"rate": "standard"',
-    '"rate": "standard",\n      "allow_all": true',
-    "schema",
-    '"acme": {',
-  ],
-  ["an issuer twice", "https://id.globex.com/", "https://id.acme.com/", "schema", '"issuers"'],
-  ["an unknown upstream", '"upstream": "openai"', '"upstream": "openia"', "schema", "openia"],
-  ["an issuer of no tenant", '"fixed": "globex"', '"fixed": "initech"', "schema", "initech"],
-  ["two rules of one id", '"id": "help"', '"id": "owner"', "schema", '"rules": ['],
-  [
-    "the gateway's own key as a credential",
-    '"OPENAI_KEY_ACME"',
-    '"AUDIT_SIGNING_KEY"',
-    "schema",
-    "AUDIT_SIGNING_KEY",
-  ],
-  [
-    "a denial that asks for a reason",
-    '"runs": "tenant" },\n        { "id": "owner"',
-    '"runs": "tenant", "reason_required": true },\n        { "id": "owner"',
-    "schema",
-    '"reason_required": true },\n        { "id": "owner"',
-  ],
-  ["a rule that needs no scope", '"scopes": ["clean"]', '"scopes": []', "schema", '"scopes": []'],
-  [
-    "no rule that allows",
-    '{ "id": "all", "scopes"',
-    '{ "id": "all", "effect": "deny", "scopes"',
-    "schema",
-    '"rules": [{ "id": "all"',
-  ],
+  {
+    hole: "a key that is the proof and shared",
+    from: INITECH_KEY,
+    to: `${ACME_KEY},\n      "ownership": { "source": "credential" }`,
+    also: [
+      [`,\n      ${GRANT}`, ""],
+      [
+        '"scopes": ["stop"], "runs": "own", "assistants"',
+        '"scopes": ["stop"], "runs": "tenant", "assistants"',
+      ],
+    ],
+  },
+  {
+    hole: "a second key that is the proof and shared",
+    from: GLOBEX_KEY,
+    to: '"second_credential": { "secret": "OPENAI_KEY_ACME" },\n      "credential": { "secret": "KEY" }',
+  },
+  {
+    hole: "own runs with no proof of a person",
+    from: '"rules": [{ "id": "all", "scopes": ["stop"], "runs": "tenant" }]',
+    to: '"rules": [{ "id": "all", "scopes": ["stop"], "runs": "own" }]',
+  },
+  { hole: "a wildcard origin", from: '"https://app.acme.com"', to: '"https://*.acme.com"' },
+  { hole: "any origin", from: '"origins": ["https://app.acme.com"]', to: '"origins": ["*"]' },
+  { hole: "an algorithm of shared secrets", from: '["ES256"]', to: '["ES256", "HS256"]' },
+  { hole: "no algorithm at all", from: '["ES256"]', to: '["none"]' },
+  { hole: "an http key address", from: ACME_KEYS, to: ACME_KEYS.replace("https", "http") },
+  {
+    hole: "an http upstream",
+    from: "https://api.openai.com/v1",
+    to: "http://api.openai.com/v1",
+  },
+  { hole: "an issuer without audience", from: AUDIENCE, to: '"audiences": []' },
+  {
+    hole: "an issuer without keys",
+    from: `,\n      ${ACME_KEYS}`,
+    to: "",
+    at: `{\n      ${ACME_ID}`,
+  },
+  {
+    hole: "an issuer with keys of two kinds",
+    from: ACME_KEYS,
+    to: `${ACME_KEYS},\n      "jwks": { ${GLOBEX_KEYS} }`,
+    at: `{\n      ${ACME_ID}`,
+  },
+  {
+    hole: "an unknown member",
+    from: '"rate": "standard"',
+    to: '"rate": "standard",\n      "allow_all": true',
+    at: '"acme": {',
+  },
+  {
+    hole: "an issuer twice",
+    from: '"https://id.globex.com/"',
+    to: '"https://id.acme.com/"',
+    at: '"issuers"',
+  },
+  {
+    hole: "an unknown upstream",
+    from: '"upstream": "threads"',
+    to: '"upstream": "thread"',
+  },
+  { hole: "an issuer of no tenant", from: '"fixed": "globex"', to: '"fixed": "hooli"' },
+  { hole: "two rules of one id", from: '"id": "help"', to: '"id": "owner"', at: '"rules": [' },
+  {
+    hole: "a private key in the config",
+    from: GLOBEX_KEYS,
+    to: `"keys": [${JSON.stringify({ ...publicJwk, d: "A".repeat(43) })}]`,
+  },
+  { hole: "a weak key", from: GLOBEX_KEYS, to: `"keys": [${JSON.stringify(WEAK_RSA)}]` },
+  {
+    hole: "the gateway's own key as a credential",
+    from: '"OPENAI_KEY_INITECH"',
+    to: '"AUDIT_SIGNING_KEY"',
+  },
+  {
+    hole: "a denial that asks for a reason",
+    from: '"effect": "deny",',
+    to: '"effect": "deny", "reason_required": true,',
+  },
+  { hole: "a rule that needs no scope", from: '"scopes": ["clean"]', to: '"scopes": []' },
+  {
+    hole: "no rule that allows",
+    from: '"rules": [{ "id": "all", "scopes"',
+    to: '"rules": [{ "id": "all", "effect": "deny", "scopes"',
+  },
 ];
 
-const HOLES: readonly Planted[] = [
-  [
-    "an upstream that nobody uses",
-    '"threads": {',
-    '"spare": { "kind": "langgraph", "base_url": "https://x.acme.com" },\n    "threads": {',
-    "upstream-unused",
-    '"spare"',
+/** By the id of what is to be found. */
+const HOLES: Readonly<Record<string, readonly Planted[]>> = {
+  "written-twice": [
+    {
+      hole: "a member, of which the first is passed over",
+      from: '"rate": "standard"',
+      to: '"rate": "strict",\n      "rate": "standard"',
+    },
+    {
+      hole: "a whole tenant",
+      from: '"globex": {\n      "upstream"',
+      to: '"globex": {},\n    "globex": {\n      "upstream"',
+    },
   ],
-  [
-    "an upstream that is switched off",
-    "https://threads.acme.com/v1",
-    "https://api.openai.com/v1",
-    "upstream-retired",
-    '"kind": "assistants"',
+  "member-dropped": [
+    {
+      hole: "a claim that a token would have to have",
+      from: '"scopes_claim": "scope"',
+      to: '"claims": { "__proto__": "access" }',
+    },
   ],
-  [
-    "a tenant that no issuer reaches",
-    '"globex": {\n      "upstream"',
-    `"initech": {\n      "upstream": "openai", "credential": { "secret": "OPENAI_KEY_INITECH" }, "ownership": ${META}, "rules": [{ "id": "o", "scopes": ["stop"], "runs": "own" }]\n    },\n    "globex": {\n      "upstream"`,
-    "tenant-unreachable",
-    '"initech"',
+  "secret-in-file": [
+    { hole: "a key", from: '["clean"]', to: '["sk-proj-abcdefgh12345678"]' },
+    { hole: "a key of LangSmith", from: '["clean"]', to: '["lsv2_pt_abcdefgh12345678"]' },
+    {
+      hole: "a token",
+      from: '"scopes_claim": "scope"',
+      to: '"claims": { "x": "Bearer eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2ln" }',
+    },
+    {
+      hole: "a private key",
+      from: '"scopes_claim": "scope"',
+      to: '"claims": { "x": "-----BEGIN RSA PRIVATE KEY-----\\nMIIE" }',
+    },
+    {
+      hole: "a key in a comment",
+      from: '"rate": "standard",',
+      to: '"rate": "standard", // was sk-proj-abcdefgh12345678',
+    },
   ],
-  [
-    "an issuer for a tenant that is not there",
-    '"allow": ["acme"]',
-    '"allow": ["acme", "initech"]',
-    "tenant-missing",
-    "initech",
+  "issuer-http": [
+    { hole: "a name that is not https", from: ACME_ID, to: ACME_ID.replace("https", "http") },
   ],
-  [
-    "an issuer that maps to a tenant that is not there",
-    '"allow": ["acme"]',
-    '"map": { "org_1": "acme", "org_2": "initech" }',
-    "tenant-missing",
-    "initech",
+  "issuer-of-no-token": [
+    {
+      hole: "Entra ID's address for any directory",
+      from: ACME_ID,
+      to: '"issuer": "https://login.microsoftonline.com/common/v2.0"',
+    },
   ],
-  [
-    "a page that is shown the prompt",
-    '\n      "redact": ["instructions"],',
-    '\n      "redact": ["tools"],',
-    "exposed-instructions",
-    '"origins"',
+  "issuer-without-tenant": [
+    {
+      hole: "an empty map",
+      from: '"tenant": { "fixed": "globex" }',
+      to: '"tenant": { "claim": "org", "map": {} }',
+      also: [[ALLOWED, '"claim": "org_id", "allow": ["acme", "initech", "globex"]']],
+    },
   ],
-  [
-    "one pair for person and tenant",
-    '"subject_key": "user"',
-    '"subject_key": "tenant"',
-    "one-metadata-key",
-    '"subject_key": "tenant"',
+  "audience-star": [{ hole: "a star", from: AUDIENCE, to: '"audiences": ["https://*.acme.com"]' }],
+  "audience-upstream": [
+    { hole: "the upstream's", from: AUDIENCE, to: '"audiences": ["https://api.openai.com/v1/"]' },
+    { hole: "its origin", from: AUDIENCE, to: '"audiences": ["https://api.openai.com"]' },
   ],
-  [
-    "a rule that an earlier one hides",
-    RULES,
-    `${RULES},\n        { "id": "late", "scopes": ["clean", "stop"], "runs": "own" }`,
-    "rule-never-reached",
-    '"late"',
+  "audience-provider": [
+    {
+      hole: "Auth0's user info",
+      from: AUDIENCE,
+      to: '"audiences": ["https://id.acme.com/userinfo"]',
+    },
+    {
+      hole: "Keycloak's account console",
+      from: AUDIENCE,
+      to: '"audiences": ["account"]',
+      also: [[ACME_ID, '"issuer": "https://id.acme.com/realms/acme"']],
+    },
   ],
-  [
-    "a denial that comes too late",
-    RULES,
-    `${RULES},\n        { "id": "no", "effect": "deny", "scopes": ["stop"], "runs": "tenant" }`,
-    "rule-never-reached",
-    '"no"',
+  "claim-users-own": [
+    {
+      hole: "a tenant of the user's choice",
+      from: '"claim": "org_id"',
+      to: '"claim": ["user_metadata", "org"]',
+    },
+    {
+      hole: "a tenant out of the user's profile",
+      from: '"claim": "org_id"',
+      to: '"claim": "nickname"',
+    },
+    {
+      hole: "scopes of the user's choice",
+      from: '"scopes_claim": "scope"',
+      to: '"scopes_claim": ["unsafe_metadata", "scopes"]',
+    },
+    {
+      hole: "scopes of the user's choice, at Auth0",
+      from: '"scopes_claim": "scope"',
+      to: '"scopes_claim": ["https://acme.com/user_metadata", "scopes"]',
+    },
   ],
-  [
-    "a rule that a denial hides",
-    '"scopes": ["intern"]',
-    '"scopes": ["clean"]',
-    "rule-never-reached",
-    '"old"',
+  "long-lived-tokens": [
+    {
+      hole: "weeks",
+      from: '"scopes_claim": "scope"',
+      to: '"max_lifetime_hours": 169',
+    },
   ],
-  [
-    "a narrower rule that comes too late",
-    RULES,
-    `${RULES},\n        { "id": "late", "scopes": ["clean"], "runs": "tenant", "max_age_seconds": 30, "assistants": ["asst_1"] }`,
-    "rule-never-reached",
-    '"late"',
+  "tenant-missing": [
+    { hole: "allowed", from: '["acme", "initech"]', to: '["acme", "initech", "hooli"]' },
+    {
+      hole: "in a map",
+      from: ALLOWED,
+      to: '"claim": "org_id", "map": { "a": "acme", "b": "initech", "c": "hooli" }',
+    },
   ],
-  [
-    "own runs that are everybody's",
-    ', "reason_required": true',
-    "",
-    "own-is-everybodys",
-    '"owner"',
+  "tenant-unreachable": [
+    { hole: "nobody's", from: '["acme", "initech"]', to: '["acme"]', at: '"initech": {' },
+    {
+      hole: "auditors' only",
+      from: '"tenant": { "fixed": "globex" }',
+      to: '"tenant": { "fixed": "globex" }, "token_header": "cf-access-jwt-assertion"',
+      at: '"globex": {\n      "upstream"',
+    },
   ],
-  ["a scope with a space", '["clean"]', '["clean up"]', "scope-with-space", "clean up"],
-  [
-    "a scope that every token has",
-    '"granted_scopes": ["profile"]',
-    '"granted_scopes": ["clean"]',
-    "granted-all-runs",
-    '["clean"]\n    }',
+  "two-issuers": [
+    {
+      hole: "the same sub twice",
+      from: withIssuer("acme")[0],
+      to: withIssuer("acme")[1],
+      at: '"tenant": { "fixed": "acme" }',
+    },
   ],
-  [
-    "everybody registers owners",
-    '"granted_scopes": ["profile"]',
-    '"granted_scopes": ["runs:register"]',
-    "granted-strong-scope",
-    "runs:register",
+  "granted-strong-scope": [
+    { hole: "everybody registers owners", from: '["profile"]', to: '["runs:register"]' },
+    { hole: "everybody reads the log", from: '["profile"]', to: '["audit:read"]' },
   ],
-  [
-    "everybody reads the log",
-    '"granted_scopes": ["profile"]',
-    '"granted_scopes": ["audit:read"]',
-    "granted-strong-scope",
-    "audit:read",
+  "granted-all-runs": [
+    {
+      hole: "a scope that every token has",
+      from: '["profile"]',
+      to: '["clean"]',
+      at: '["clean"]\n    },',
+    },
+    {
+      hole: "two scopes that every token has",
+      from: '["profile"]',
+      to: '["clean", "sweep"]',
+      also: [['"scopes": ["clean"]', '"scopes": ["sweep", "clean"]']],
+    },
   ],
-  [
-    "a tenant of the user's own choice",
-    '"claim": "org_id"',
-    '"claim": ["user_metadata", "org"]',
-    "claim-users-own",
-    "user_metadata",
+  "keys-unfit": [
+    {
+      hole: "for another algorithm",
+      from: '"algorithms": ["ES384", "ES256"]',
+      to: '"algorithms": ["RS256"]',
+      at: '"jwks": {',
+    },
+    { hole: "without a name", from: GLOBEX_KEYS, to: `"keys": [${JSON.stringify(namelessJwk)}]` },
+    { hole: "off the curve", from: GLOBEX_KEYS, to: `"keys": [${JSON.stringify(OFF_CURVE)}]` },
   ],
-  [
-    "scopes of the user's own choice",
-    '"scopes_claim": "scope"',
-    '"scopes_claim": ["unsafe_metadata", "scopes"]',
-    "claim-users-own",
-    "unsafe_metadata",
+  "key-of-everybody": [
+    {
+      hole: "an example's",
+      from: GLOBEX_KEYS,
+      to: `"keys": [${JSON.stringify(RFC_8037)}]`,
+      also: [['"algorithms": ["ES384", "ES256"]', '"algorithms": ["EdDSA"]']],
+    },
   ],
-  [
-    "a page without https",
-    '"https://app.acme.com"',
-    '"http://app.acme.com"',
-    "origin-http",
-    '"http://app.acme.com"',
+  "upstream-unused": [
+    {
+      hole: "nobody's",
+      from: '"threads": {',
+      to: '"spare": { "kind": "langgraph", "base_url": "https://x.acme.com" },\n    "threads": {',
+    },
   ],
-  [
-    "an issuer without https",
-    '"issuer": "https://id.acme.com/"',
-    '"issuer": "http://id.acme.com/"',
-    "issuer-http",
-    '"http://id.acme.com/"',
+  "upstream-retired": [
+    {
+      hole: "OpenAI's threads",
+      from: "https://threads.acme.com/v1",
+      to: "https://api.openai.com/v1",
+      at: '"kind": "assistants", "base_url": "https://api.openai.com/v1"',
+    },
   ],
-  [
-    "two issuers for one tenant's people",
-    '"fixed": "globex" }\n    }',
-    '"fixed": "globex" }\n    },\n    {\n      "issuer": "https://other.acme.com/", "jwks_uri": "https://other.acme.com/keys", "audiences": ["x"],\n      "tenant": { "fixed": "acme" }\n    }',
-    "two-issuers",
-    '"tenant": { "fixed": "acme" }',
+  "exposed-instructions": [
+    {
+      hole: "a page that is shown the prompt",
+      from: '"redact": ["instructions"]',
+      to: '"redact": ["tools"]',
+      at: '"origins"',
+    },
   ],
-  [
-    "a shared key and a registry",
-    GLOBEX_SEALED,
-    SHARED.replace('"credential" }', '"registry" }'),
-    "shared-key",
-    '"credential": { "secret": "OPENAI_KEY_ACME" },\n      "ownership": { "source": "registry" }',
+  "origin-http": [
+    {
+      hole: "a page without https",
+      from: '"origins": ["https://app.acme.com"]',
+      to: '"origins": ["http://app.acme.com"]',
+    },
   ],
-  [
-    "a shared key and another's grants",
-    GLOBEX_SEALED,
-    SHARED.replace('"credential" }', '"grant" }'),
-    "shared-key",
-    '"credential": { "secret": "OPENAI_KEY_ACME" },\n      "ownership": { "source": "grant" }',
+  "one-metadata-key": [
+    { hole: "one pair", from: '"subject_key": "user"', to: '"subject_key": "tenant"' },
   ],
-  [
-    "a second key that is the first",
-    "OPENAI_KEY_ACME_NEXT",
-    "OPENAI_KEY_ACME",
-    "second-is-first",
-    '"second_credential"',
+  "rate-unknown": [{ hole: "no such tier", from: '"rate": "standard"', to: '"rate": "gold"' }],
+  "second-is-first": [
+    {
+      hole: "one name",
+      from: '"second_credential": { "secret": "OPENAI_KEY_ACME_NEXT" }',
+      to: '"second_credential": { "secret": "OPENAI_KEY_ACME" }',
+    },
   ],
-  ["a tier that is not there", '"rate": "standard"', '"rate": "gold"', "rate-unknown", '"gold"'],
-  [
-    "tokens that live for weeks",
-    '"algorithms": ["ES256"],',
-    '"algorithms": ["ES256"],\n      "max_lifetime_hours": 720,',
-    "long-lived-tokens",
-    "720",
+  "shared-key": [
+    {
+      hole: "with a registry",
+      from: `${INITECH_KEY},\n      ${GRANT}`,
+      to: `${ACME_KEY},\n      "ownership": { "source": "registry" }`,
+    },
+    {
+      hole: "with grants of another issuer",
+      from: `${INITECH_KEY},\n      ${GRANT}`,
+      to: `${ACME_KEY},\n      ${GRANT}`,
+      also: [withIssuer("initech")],
+    },
   ],
-  [
-    "an audience with a star",
-    '"https://stop.acme.com"',
-    '"https://*.acme.com"',
-    "audience-star",
-    '"https://*.acme.com"',
+  "key-shown-twice": [
+    {
+      hole: "to another server",
+      from: `${GLOBEX_KEY},\n      "ownership": { "source": "credential" }`,
+      to: `${ACME_KEY},\n      ${GRANT}`,
+    },
+    {
+      hole: "to a token endpoint",
+      from: INITECH_KEY,
+      to: '"credential": { "client_credentials": { "token_url": "https://login.acme.com/token", "client_id": "a", "client_secret": { "secret": "OPENAI_KEY_ACME" } } }',
+    },
   ],
-  [
-    "an audience that is the upstream's",
-    '"https://stop.acme.com"',
-    '"https://api.openai.com/v1"',
-    "audience-upstream",
-    '"https://api.openai.com/v1"]',
+  "scope-with-space": [
+    { hole: "in a rule", from: '["clean"]', to: '["clean up"]' },
+    { hole: "given to all", from: '["profile"]', to: '["profile email"]' },
   ],
-  [
-    "a member written twice",
-    '"rate": "standard"',
-    '"rate": "strict",\n      "rate": "standard"',
-    "written-twice",
-    '"rate": "strict"',
+  "rule-never-reached": [
+    {
+      hole: "a narrower rule after a wider one",
+      from: LAST_RULE,
+      to: withRule('{ "id": "late", "scopes": ["stop", "clean"], "runs": "own" }'),
+      at: '{ "id": "late"',
+    },
+    {
+      hole: "a denial that comes too late",
+      from: LAST_RULE,
+      to: withRule('{ "id": "no", "effect": "deny", "scopes": ["stop"], "runs": "tenant" }'),
+      at: '{ "id": "no"',
+    },
+    {
+      hole: "a rule after a denial",
+      from: '"scopes": ["intern"]',
+      to: '"scopes": ["clean"]',
+      at: '{ "id": "old"',
+    },
+    {
+      hole: "a rule after a denial of whatever assistant",
+      from: '"scopes": ["intern"]',
+      to: '"assistants": ["*"], "scopes": ["clean"]',
+      at: '{ "id": "old"',
+    },
+    {
+      hole: "a rule that differs by its conditions only",
+      from: LAST_RULE,
+      to: withRule(
+        '{ "id": "late", "scopes": ["clean"], "runs": "tenant", "max_age_seconds": 30, "assistants": ["asst_1"] }',
+      ),
+      at: '{ "id": "late"',
+    },
+    {
+      hole: "a rule for all of a tenant's runs where a grant proves both",
+      from: '"assistants": ["asst_1"] }',
+      to: '"assistants": ["asst_1"] },\n        { "id": "late", "scopes": ["stop"], "runs": "tenant", "assistants": ["asst_1"] }',
+      at: '{ "id": "late"',
+    },
   ],
-  [
-    "a whole tenant written twice",
-    '"globex": {\n      "upstream"',
-    '"globex": {},\n    "globex": {\n      "upstream"',
-    "written-twice",
-    '"globex": {}',
+  "own-is-everybodys": [
+    {
+      hole: "a wider rule without a reason",
+      from: ', "reason_required": true',
+      to: "",
+      at: '{ "id": "owner"',
+    },
   ],
-  [
-    "a key where a name belongs",
-    '"scopes": ["clean"]',
-    '"scopes": ["sk-proj-abcdefgh12345678"]',
-    "secret-in-file",
-    "sk-proj",
+  "assistants-disjoint": [
+    {
+      hole: "a rule for assistants that the tenant's list leaves out",
+      from: '"runs": "own", "assistants": ["asst_1"] }]',
+      to: '"runs": "own", "assistants": ["asst_1"] }],\n      "assistants": ["asst_2*"]',
+      at: '"rules": [{ "id": "granted"',
+    },
   ],
-  [
-    "a token in the file",
-    '"profile"',
-    '"eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2ln"',
-    "secret-in-file",
-    "eyJhbGciOiJFUzI1NiJ9",
-  ],
-];
-
-const SECRET_HOLES: readonly (readonly [
-  string,
-  Readonly<Record<string, string | undefined>>,
-  string,
-])[] = [
-  ["a secret that is missing", { OPENAI_KEY_ACME: undefined }, "secret-missing"],
-  ["a secret that is empty", { OPENAI_KEY_ACME_NEXT: "" }, "secret-missing"],
-  ["a key that no header carries", { OPENAI_KEY_ACME: "sk-äcme" }, "key-unsendable"],
-  ["a signing key that is none", { AUDIT_SIGNING_KEY: "hunter2" }, "signing-key-malformed"],
-  ["an encryption key that is none", { KEY_ENCRYPTION_KEY: "hunter2" }, "encryption-key-malformed"],
-  ["a sealed key that does not open", { KEY_ENCRYPTION_KEY: kekText("gone") }, "sealed-unopened"],
-  ["one key under two names", { OPENAI_KEY_ACME: "sk-globex" }, "same-key"],
-];
+};
 
 describe("the config that holes are planted in", () => {
-  it("has none", async () => {
-    expect(await findings(CLEAN)).toMatchObject({ ok: true, findings: [] });
+  it("has none, with its secrets and without", async () => {
+    const none = { ok: true, problems: [], notes: [] };
+    expect(await lintOf(CLEAN)).toMatchObject(none);
+    expect(await lintOf(CLEAN, { secrets: null })).toMatchObject(none);
+  });
+
+  it("has none in any other writing of it", async () => {
+    const plain: unknown = JSON.parse(CLEAN);
+    const writings = [
+      JSON.stringify(plain),
+      JSON.stringify(plain, null, "\t"),
+      JSON.stringify(backwards(plain), null, 2),
+      CLEAN.replaceAll("\n", "\r\n"),
+      CLEAN.replaceAll(",\n", ", // and then sk-proj-…\n").replaceAll("\n  }", ",\n  }"),
+    ];
+    for (const text of writings) {
+      expect(await lintOf(text), text.slice(0, 80)).toMatchObject({ problems: [], notes: [] });
+    }
   });
 });
 
-describe.each([
-  ["that the gateway itself refuses", REFUSED],
-  ["that only lint finds", HOLES],
-])("a hole %s", (_, planted) => {
-  it.each(planted)("%s", async (_name, from, to, id, at) => {
-    expect(CLEAN.split(from).length, from).toBe(2);
-    const text = CLEAN.replace(from, () => to);
-    // Names of secrets that only this hole brings along are no holes of their own.
-    const secrets = { ...SECRETS, OPENAI_KEY_INITECH: "sk-initech" };
-    const { ok, findings: found } = await findings(text, { secrets });
-    expect(found.map((finding) => finding.id)).toEqual([id]);
-    expect(ok).toBe(false);
-    expect(found[0]?.line).toBe(lineOf(text, at));
-    if (id !== "schema") expect(found[0]?.cure).toMatch(/^\S.{10,}[^.]$/);
-    expect(found[0]?.message).not.toMatch(/sk-|hunter2|eyJ/);
-  });
+/** Members the other way round; lists keep their order, which says something. */
+function backwards(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(backwards);
+  if (typeof value !== "object" || value === null) return value;
+  const members = Object.entries(value).map(([name, inside]) => [name, backwards(inside)]);
+  return Object.fromEntries(members.toReversed());
+}
+
+describe("a hole that the gateway itself refuses", () => {
+  it.each(REFUSED)("$hole", async (each) => expectFound(each, "schema"));
 });
 
-describe("a hole in the secrets", () => {
-  it.each(SECRET_HOLES)("%s", async (_, over, id) => {
-    const all = Object.entries({ ...SECRETS, ...over });
-    const secrets = Object.fromEntries(all.filter(([, value]) => value !== undefined)) as Record<
-      string,
-      string
-    >;
-    const { findings: found } = await findings(CLEAN, { secrets });
-    expect(found.map((finding) => finding.id)).toEqual([id]);
-    for (const value of ["hunter2", "sk-globex", "sk-äcme"]) {
-      expect(JSON.stringify(found)).not.toContain(value);
-    }
-  });
+describe.each(Object.entries(HOLES))("%s", (id, all) => {
+  it.each(all)("$hole", async (each) => expectFound(each, id));
+});
 
-  it("a sealed key of another tenant, and one under a key that is gone", async () => {
-    for (const sealed of [SEALED_BEFORE, await seal(kek, "acme", "sk-globex")]) {
-      const { findings: found } = await findings(CLEAN.replace(SEALED, sealed));
-      expect(found.map(({ id, line }) => [id, line])).toEqual([
-        ["sealed-unopened", lineOf(CLEAN, `"sealed": "${SEALED}"`)],
-      ]);
-    }
-  });
-
-  it("pseudonyms without their key", async () => {
-    const text = CLEAN.replace('"subject": "clear"', '"subject": "hmac"');
-    const { findings: found } = await findings(text);
-    expect(found).toMatchObject([{ id: "secret-missing", line: lineOf(text, '"audit"') }]);
-    expect(found[0]?.message).toContain("AUDIT_SUBJECT_KEY");
-  });
-
-  it("more names than a Worker has room for", async () => {
-    const names = Array.from({ length: 130 }, (_, index) => `KEY_${index}`);
-    const tenants = names.map(
-      (name, index) =>
-        `"t${index}": { "upstream": "openai", "credential": { "secret": "${name}" }, "ownership": ${META}, "rules": [{ "id": "o", "scopes": ["stop"], "runs": "own" }] },`,
+describe("holes that come together", () => {
+  it("one key, and the tenant under two metadata keys: a hole of both", async () => {
+    const text = CLEAN.replace(
+      `${INITECH_KEY},\n      ${GRANT}`,
+      `${ACME_KEY},\n      ${META.replace('"tenant_key": "tenant"', '"tenant_key": "team"')}`,
     );
-    const allow = names.map((_, index) => `"t${index}"`).join(", ");
-    const text = CLEAN.replace('"acme": {', () => `${tenants.join("\n")}\n    "acme": {`).replace(
-      '"allow": ["acme"]',
-      `"allow": ["acme", ${allow}]`,
+    const { problems } = await lintOf(text);
+    expect(problems.map(({ id, path }) => [id, path.join(".")])).toEqual([
+      ["shared-key", "tenants.acme.credential"],
+      ["shared-key", "tenants.initech.credential"],
+    ]);
+  });
+
+  it("a key where its name belongs: refused, and to be revoked", async () => {
+    const text = CLEAN.replace("OPENAI_KEY_INITECH", "sk-proj-abcdefgh12345678");
+    const { problems } = await lintOf(text);
+    expect(problems.map(({ id }) => id)).toEqual(["schema", "secret-in-file"]);
+    expect(JSON.stringify(problems)).not.toContain("sk-proj");
+  });
+
+  it("a key that a sentence would repeat", async () => {
+    const text = CLEAN.replace('["clean"]', '["sk-proj-abcdefgh12345678 clean"]');
+    const { problems } = await lintOf(text);
+    expect(problems.map(({ id }) => id)).toEqual(["secret-in-file", "scope-with-space"]);
+    expect(JSON.stringify(problems)).not.toContain("abcdefgh");
+  });
+
+  it("the lines are those of the member that counts, where one is written twice", async () => {
+    const first = CLEAN.slice(
+      CLEAN.indexOf('"acme": {'),
+      CLEAN.indexOf('    "globex": {\n      "up'),
     );
-    const secrets = { ...SECRETS, ...Object.fromEntries(names.map((name) => [name, "sk-1"])) };
-    const { findings: found } = await findings(text, { secrets });
-    expect(found.map(({ id }) => id)).toEqual(["too-many-secrets"]);
+    const text = CLEAN.replace(first, () => first + first.replace('"standard"', '"gold"'));
+    const { problems } = await lintOf(text);
+    expect(problems.map(({ id, line }) => [id, line])).toEqual([
+      ["written-twice", lineOf(text, '"acme": {')],
+      ["rate-unknown", lineOf(text, '"gold"')],
+    ]);
+  });
+
+  it("one line of an issuer that is at fault for many tenants", async () => {
+    const text = CLEAN.replace(...withIssuer("acme")).replace(
+      '"tenant": { "fixed": "acme" }',
+      '"granted_scopes": ["stop"], "tenant": { "claim": "t", "allow": ["acme", "globex"] }',
+    );
+    const { problems } = await lintOf(text);
+    expect(problems.map(({ id, message }) => [id, message])).toMatchObject([
+      ["two-issuers", expect.stringContaining("reaches tenant acme too")],
+      ["granted-all-runs", expect.stringContaining("of tenant acme and one more")],
+    ]);
   });
 });
 
 describe("what is no hole", () => {
-  it.each<[string, string, string]>([
-    [
-      "a narrower rule before a wider one",
-      '{ "id": "owner"',
-      '{ "id": "first", "scopes": ["clean", "stop"], "runs": "own", "assistants": ["asst_1"] },\n        { "id": "owner"',
-    ],
-    [
-      "a rule for other assistants",
-      RULES,
-      `${RULES},\n        { "id": "x", "scopes": ["clean"], "runs": "tenant", "assistants": ["asst_*"], "max_age_seconds": 600 }`,
-    ],
-    [
-      "a denial that also holds where the age is not known",
-      RULES,
-      `${RULES},\n        { "id": "x", "effect": "deny", "scopes": ["clean"], "runs": "tenant", "max_age_seconds": 30 }`,
-    ],
-    [
-      "a key that tenants with metadata share",
-      `"credential": { "sealed": "${SEALED}" },\n      "ownership": { "source": "credential" }`,
-      `"credential": { "secret": "OPENAI_KEY_ACME" },\n      "ownership": ${META}`,
-    ],
-    ["an issuer on this machine", "https://id.acme.com/keys", "http://127.0.0.1:8080/keys"],
-    ["a page on this machine", '"https://app.acme.com"', '"http://localhost:3000"'],
-    [
-      "a metadata claim that only the backend writes",
-      '"claim": "org_id"',
-      '"claim": ["app_metadata", "org"]',
-    ],
-  ])("%s", async (_, from, to) => {
-    expect(CLEAN).toContain(from);
-    expect((await findings(CLEAN.replace(from, () => to))).findings).toEqual([]);
+  it.each<Planted>([
+    {
+      hole: "a narrower rule before a wider one",
+      from: '{ "id": "owner"',
+      to: '{ "id": "first", "scopes": ["clean", "stop"], "runs": "own", "assistants": ["asst_1"] },\n        { "id": "owner"',
+    },
+    {
+      hole: "a rule for some assistants, and older runs",
+      from: LAST_RULE,
+      to: withRule(
+        '{ "id": "x", "scopes": ["clean"], "runs": "tenant", "assistants": ["asst_*"], "max_age_seconds": 600 }',
+      ),
+    },
+    {
+      hole: "a denial that also holds where the age is not known",
+      from: LAST_RULE,
+      to: withRule(
+        '{ "id": "x", "effect": "deny", "scopes": ["clean"], "runs": "tenant", "max_age_seconds": 30 }',
+      ),
+    },
+    {
+      hole: "a key that tenants with metadata share",
+      from: `${INITECH_KEY},\n      ${GRANT}`,
+      to: `${ACME_KEY},\n      ${META}`,
+    },
+    {
+      hole: "a key that tenants with grants of the same issuers share",
+      from: INITECH_KEY,
+      to: ACME_KEY,
+    },
+    {
+      hole: "a key at two servers of one party",
+      from: `${GLOBEX_KEY},\n      "ownership": { "source": "credential" }`,
+      to: `${ACME_KEY},\n      ${GRANT}`,
+      also: [["https://threads.acme.com/v1", "https://eu.api.openai.com/v1"]],
+    },
+    {
+      hole: "keys on this machine",
+      from: ACME_KEYS,
+      to: '"jwks_uri": "http://127.0.0.1:8080/keys"',
+    },
+    { hole: "an issuer on this machine", from: ACME_ID, to: '"issuer": "http://127.0.0.1:8080/"' },
+    {
+      hole: "a page on this machine",
+      from: '"https://app.acme.com"',
+      to: '"http://localhost:3000"',
+    },
+    {
+      hole: "a metadata claim that only the backend writes",
+      from: '"claim": "org_id"',
+      to: '"claim": ["app_metadata", "org"]',
+    },
+    {
+      hole: "public metadata",
+      from: '"scopes_claim": "scope"',
+      to: '"scopes_claim": ["public_metadata", "scopes"]',
+    },
+    {
+      hole: "the account console's audience, of one app alone",
+      from: AUDIENCE,
+      to: '"audiences": ["account"], "claims": { "azp": "acme-web" }',
+      also: [[ACME_ID, '"issuer": "https://id.acme.com/realms/acme"']],
+    },
+    {
+      hole: "a scope for all where grants name the runs",
+      from: '["profile"]',
+      to: '["sweep"]',
+      also: [
+        [
+          '"scopes": ["stop"], "runs": "own", "assistants"',
+          '"scopes": ["sweep"], "runs": "tenant", "assistants"',
+        ],
+      ],
+    },
+    {
+      hole: "an auditors' issuer whose every token reads the log",
+      ...{ from: withIssuer("acme")[0], to: withIssuer("acme")[1] },
+      also: [
+        [
+          '"tenant": { "fixed": "acme" }',
+          '"tenant": { "fixed": "acme" }, "granted_scopes": ["audit:read"], "token_header": "cf-access-jwt-assertion"',
+        ],
+      ],
+    },
+    {
+      hole: "a tenant that nobody reaches and nobody shall",
+      from: '["acme", "initech"]',
+      to: '["acme"]',
+      also: [['"initech": {', '"initech": {\n      "enabled": false,']],
+    },
+    {
+      hole: "pages that are shown what has no prompt",
+      from: '"redact": ["instructions"],',
+      to: "",
+      also: [
+        [
+          '"openai": { "kind": "openai-responses", "base_url": "https://api.openai.com/v1"',
+          '"openai": { "kind": "langgraph", "base_url": "https://graphs.acme.com"',
+        ],
+      ],
+    },
+    {
+      hole: "a name that looks like a key",
+      from: '["acme", "initech"]',
+      to: '["acme", "sk-bratislava"]',
+      also: [['"initech": {', '"sk-bratislava": {']],
+    },
+    {
+      hole: "a certificate",
+      from: '"scopes_claim": "scope"',
+      to: '"claims": { "x": "-----BEGIN CERTIFICATE-----" }',
+    },
+  ])("$hole", async (each) => {
+    expect((await lintOf(planted(each))).problems).toEqual([]);
   });
 
   it("any of the samples", async () => {
+    const tiers = await readTiers();
     const samples = (await readdir(join(ROOT, "docs/identity"))).map(
       (name) => `docs/identity/${name}`,
     );
     expect(samples).toHaveLength(8);
     for (const sample of [...samples, "dev/sample.config.jsonc"]) {
       const options = { online: false, allow: [], secrets: null, tiers, fetch };
-      const { findings: found } = await lint(join(ROOT, sample), options);
-      expect(found, sample).toEqual([]);
+      const { problems } = await lint(join(ROOT, sample), options);
+      expect(problems, sample).toEqual([]);
     }
+  });
+
+  it("the config of the docs, but for what it only hints at", async () => {
+    const page = await readFile(join(ROOT, "docs/config.md"), "utf8");
+    const [, text = ""] = /```jsonc\n([\s\S]*?)```/.exec(page) ?? [];
+    const { problems } = await lintOf(text, { secrets: null });
+    expect(problems.map(({ id }) => id)).toEqual(["tenant-missing", "upstream-unused"]);
   });
 
   it("what is known and kept, though it is still said", async () => {
     const text = CLEAN.replace('"redact": ["instructions"]', '"redact": []');
-    const { ok, findings: found } = await findings(text, { allow: ["exposed-instructions"] });
-    expect(ok).toBe(true);
-    expect(found).toMatchObject([{ id: "exposed-instructions", isProblem: false }]);
+    const report = await lintOf(text, { allow: ["exposed-instructions"] });
+    expect(report).toMatchObject({
+      ok: true,
+      problems: [],
+      notes: [{ id: "exposed-instructions" }],
+    });
   });
 });
 
@@ -578,31 +723,78 @@ describe("the command", () => {
     const file = join(folder.path, "machine.jsonc");
     const secrets = join(folder.path, "secrets.env");
     await writeFile(file, CLEAN);
-    await writeFile(secrets, "OPENAI_KEY_ACME=sk-acme\n");
+    const { KEY_ENCRYPTION_KEY, OPENAI_KEY_ACME } = SECRETS;
+    await writeFile(secrets, `OPENAI_KEY_ACME=${OPENAI_KEY_ACME}\n`);
     const { code, stdout } = await runGateway("lint", file, "--json", "--secrets", secrets);
     expect(code).toBe(1);
-    expect(JSON.parse(stdout)).toMatchObject({
-      ok: false,
-      findings: [
-        { id: "secret-missing", path: ["tenants", "acme", "second_credential"], isProblem: true },
+    const report = JSON.parse(stdout) as { problems: object[] };
+    expect(Object.keys(report)).toEqual(["file", "ok", "problems", "notes"]);
+    expect(report).toMatchObject({
+      ...{ file, ok: false, notes: [] },
+      problems: [
+        { id: "secret-missing", path: ["tenants", "acme", "second_credential"] },
         { id: "secret-missing", path: ["tenants", "globex", "credential"] },
-        { id: "sealed-unopened" },
+        { id: "secret-missing", path: ["tenants", "initech", "credential"] },
       ],
     });
-    expect((await runGateway("lint", join(folder.path, "none.jsonc"))).code).toBe(2);
+    expect(Object.keys(report.problems[0] ?? {})).toEqual([
+      ...["id", "line", "path", "message", "cure"],
+    ]);
+    for (const secret of [KEY_ENCRYPTION_KEY, OPENAI_KEY_ACME])
+      expect(stdout).not.toContain(secret);
   });
 
-  it("takes a config of ten thousand tenants", async () => {
-    const tenants = Array.from({ length: 10_000 }, (_, index) => `t${index}`);
-    const entries = tenants.map(
-      (id, index) =>
-        `"${id}": { "upstream": "openai", "credential": { "secret": "SHARED" }, "ownership": ${META}, "origins": ["https://${id}.acme.com"], "redact": ["instructions"], "rules": [{ "id": "o", "scopes": ["stop"], "runs": "own" }]${index === 9_999 ? ', "rate": "gold"' : ""} }`,
-    );
-    const text = CLEAN.replace('"acme": {', () => `${entries.join(",\n")},\n    "acme": {`).replace(
-      '"allow": ["acme"]',
-      `"allow": ["acme", ${tenants.map((id) => `"${id}"`).join(", ")}]`,
-    );
-    const { findings: found } = await findings(text, { secrets: { ...SECRETS, SHARED: "sk-1" } });
-    expect(found).toMatchObject([{ id: "rate-unknown", line: lineOf(text, '"gold"') }]);
+  it("ends with 2 when it cannot look", async () => {
+    const file = join(folder.path, "clean.jsonc");
+    await writeFile(file, CLEAN);
+    await writeFile(join(folder.path, "odd.env"), "sk-proj-abcdefgh12345678\n");
+    expect((await runGateway("lint", join(folder.path, "none.jsonc"))).code).toBe(2);
+    const odd = await runGateway("lint", file, "--secrets", join(folder.path, "odd.env"));
+    expect(odd.code).toBe(2);
+    expect(odd.stdout + odd.stderr).not.toContain("sk-proj");
   });
+});
+
+describe("a config of ten thousand tenants", () => {
+  const ids = Array.from({ length: 10_000 }, (_unused, index) => `t${index}`);
+  const many = (entry: (id: string, index: number) => string): string => {
+    const entries = ids.map((id, index) => `    "${id}": { ${entry(id, index)} },\n`).join("");
+    const text = CLEAN.replace('    "acme": {', () => `${entries}    "acme": {`);
+    return text.replace('["acme", "initech"]', JSON.stringify(["acme", "initech", ...ids]));
+  };
+  const RULE = '"rules": [{ "id": "o", "scopes": ["stop"], "runs": "own" }], "upstream": "openai"';
+
+  async function timed(text: string) {
+    const begun = performance.now();
+    const { problems } = await lintOf(text, { secrets: { ...SECRETS, SHARED: "sk-1" } });
+    // On two busy cores; anything quadratic would take minutes.
+    expect(performance.now() - begun).toBeLessThan(20_000);
+    return problems;
+  }
+
+  it("finds the one hole among them", async () => {
+    const text = many(
+      (id, index) =>
+        `${RULE}, "credential": { "secret": "SHARED" }, ${META}, "redact": ["instructions"], "origins": ["https://${id}.acme.com"]${index === 9_999 ? ', "rate": "gold"' : ""}`,
+    );
+    expect(await timed(text)).toMatchObject([
+      { id: "rate-unknown", line: lineOf(text, '"rate": "gold"') },
+    ]);
+  }, 60_000);
+
+  it("finds the one that differs from all with its key, and a hole in each", async () => {
+    const text = many(
+      (id, index) =>
+        `${RULE}, "credential": { "secret": "SHARED" }, ${index === 9_999 ? META.replace('"tenant"', '"team"') : META}, "origins": ["https://${id}.acme.com"]`,
+    );
+    const problems = await timed(text);
+    expect(
+      Map.groupBy(problems, ({ id }) => id)
+        .keys()
+        .toArray()
+        .toSorted(),
+    ).toEqual(["exposed-instructions", "shared-key"]);
+    expect(problems).toHaveLength(20_000);
+    expect(problems.at(-1)?.line).toBe(lineOf(text, '"t9999": {'));
+  }, 60_000);
 });

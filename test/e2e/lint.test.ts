@@ -104,9 +104,12 @@ describe("lint", () => {
       text,
       lines: [
         "gateway.jsonc:4: issuers.0: give exactly one of jwks_uri and jwks ('npm run gateway -- lint FILE --online' finds jwks_uri).",
+        "    → where the provider has an address, keep 'jwks_uri' alone.",
         "gateway.jsonc:5: issuers.0.issuer: Too small: expected string to have >=1 characters.",
         "gateway.jsonc:8: issuers.0.tenant.fixed: there is no tenant 'globex'.",
+        "    → add the tenant, or name one that is there.",
         'gateway.jsonc:13: tenants.acme: Unrecognized key: "rule".',
+        "    → look for its right spelling in docs/config.md, or take it out.",
         "gateway.jsonc: 4 problems.",
       ],
     });
