@@ -39,8 +39,9 @@ function neverReached(
 ): Hole[] {
   // A grant proves tenant and person at once.
   const isOneProof = ownership.source === "grant";
-  const hiding = rules.slice(0, index).find((earlier) => matchesAll(earlier, rule, isOneProof));
-  if (hiding === undefined) return [];
+  const before = rules.slice(0, index);
+  const hiding = before.find((earlier) => matchesAll(earlier, rule, isOneProof));
+  if (hiding === undefined) return tooLate(rule, before, isOneProof, path);
   const what = rule.effect === "deny" ? "denies nothing" : "allows nothing";
   return [
     {
@@ -48,6 +49,29 @@ function neverReached(
       path,
       message: `rule '${rule.id}' ${what}: '${hiding.id}' before it matches whatever it would`,
       cure: "put it first, make the other narrower, or take it out",
+    },
+  ];
+}
+
+/** A denial that is left with the runs of which nothing is known is not what anybody meant. */
+function tooLate(
+  rule: Rule,
+  before: readonly Rule[],
+  isOneProof: boolean,
+  path: Hole["path"],
+): Hole[] {
+  if (rule.effect === "allow") return [];
+  const named = { ...rule, effect: "allow" } as const;
+  const allowing = before.find(
+    (earlier) => earlier.effect === "allow" && matchesAll(earlier, named, isOneProof),
+  );
+  if (allowing === undefined) return [];
+  return [
+    {
+      id: "denial-too-late",
+      path,
+      message: `rule '${rule.id}' denies only runs of which too little is known: '${allowing.id}' before it allows all others that it means`,
+      cure: "put it first",
     },
   ];
 }

@@ -48,8 +48,9 @@ function isPlainUrl(address: string): boolean {
   // What a parser would drop without a word is no part of an address that people compare.
   if (!/^[!-~]+$/.test(address)) return false;
   const url = URL.parse(address);
-  if (url === null || url.username !== "" || url.password !== "" || url.hash !== "") return false;
-  if (address.includes("?")) return false;
+  if (url === null || url.username !== "" || url.password !== "") return false;
+  // An empty query or fragment leaves no trace in the parsed address.
+  if (/[?#]/.test(address)) return false;
   return url.protocol === "https:" || isLoopbackHttp(address);
 }
 
@@ -324,7 +325,8 @@ export function provesNothing(who: string): string {
 function credentialNames(credential: Credential): string[] {
   if (!("client_credentials" in credential)) return [JSON.stringify(credential)];
   const { token_url, client_id, client_secret } = credential.client_credentials;
-  return [JSON.stringify([token_url, client_id]), JSON.stringify(client_secret)];
+  const endpoint = new URL(token_url).href.replace(/\/+$/, "");
+  return [JSON.stringify([endpoint, client_id]), JSON.stringify(client_secret)];
 }
 
 /** What every request needs: one small KV value, however many tenants there are. */

@@ -645,6 +645,12 @@ describe("a client that proves the tenant", () => {
       client_secret: { secret: name },
     },
   });
+  const respelt = ({ client_credentials }: ReturnType<typeof client>) => ({
+    client_credentials: {
+      ...client_credentials,
+      token_url: "https://LOGIN.example.com:443/token/",
+    },
+  });
   const tenantsWith = (one: unknown, other: unknown) => {
     const proved = {
       ...SAMPLE.tenants.acme,
@@ -659,6 +665,12 @@ describe("a client that proves the tenant", () => {
     ["the same client", client("a", "KEY_1"), client("a", "KEY_2"), shares],
     ["the same secret", client("a", "KEY_1"), client("b", "KEY_1"), shares],
     ["its secret as a key", client("a", "KEY_1"), { secret: "KEY_1" }, shares],
+    [
+      "the same client, spelt otherwise",
+      client("a", "KEY_1"),
+      respelt(client("a", "KEY_2")),
+      shares,
+    ],
     ["nothing in common", client("a", "KEY_1"), client("b", "KEY_2"), null],
   ])("and another tenant with %s", (_, one, other, problem) => {
     expect(problemIn({ ...SAMPLE, tenants: tenantsWith(one, other) })).toBe(problem);

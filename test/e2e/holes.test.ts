@@ -406,6 +406,16 @@ const HOLES: Readonly<Record<string, readonly Planted[]>> = {
     { hole: "in a rule", from: '["clean"]', to: '["clean up"]' },
     { hole: "given to all", from: '["profile"]', to: '["profile email"]' },
   ],
+  "denial-too-late": [
+    {
+      hole: "after what allows the same assistants",
+      from: LAST_RULE,
+      to: withRule(
+        '{ "id": "no", "effect": "deny", "scopes": ["clean"], "runs": "tenant", "max_age_seconds": 30 }',
+      ),
+      at: '{ "id": "no"',
+    },
+  ],
   "rule-never-reached": [
     {
       hole: "a narrower rule after a wider one",
@@ -570,10 +580,10 @@ describe("what is no hole", () => {
       ),
     },
     {
-      hole: "a denial that also holds where the age is not known",
+      hole: "a denial of older runs than those allowed before it",
       from: LAST_RULE,
       to: withRule(
-        '{ "id": "x", "effect": "deny", "scopes": ["clean"], "runs": "tenant", "max_age_seconds": 30 }',
+        '{ "id": "x", "effect": "deny", "scopes": ["clean"], "runs": "tenant", "max_age_seconds": 90 }',
       ),
     },
     {
