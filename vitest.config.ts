@@ -11,7 +11,7 @@ export default defineConfig({
   ],
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/e2e/**", "**/node_modules/**"],
+    exclude: ["test/e2e/**", "test/cli/**", "**/node_modules/**"],
     globalSetup: ["test/support/key-server.ts"],
     testTimeout: 20_000,
   },

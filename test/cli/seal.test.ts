@@ -6,9 +6,9 @@ import { parse } from "jsonc-parser";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { newEncryptionKey } from "../../cli/new-keys.ts";
 import { type EncryptionKey, readEncryptionKey, seal, unseal } from "../../src/config/sealing.ts";
-import { temporaryFolder } from "./support/black-box.ts";
-import { type Ran, runGatewayWith } from "./support/command.ts";
-import { hasTerminal, inTerminal, KEYS } from "./support/terminal.ts";
+import { temporaryFolder } from "../e2e/support/black-box.ts";
+import { type Ran, runGatewayWith } from "../e2e/support/command.ts";
+import { hasTerminal, inTerminal, KEYS } from "../e2e/support/terminal.ts";
 
 const GATEWAY = join(import.meta.dirname, "../../cli/gateway.ts");
 const CANARY = "sk-canary-of-acme-4711";

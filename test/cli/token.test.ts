@@ -11,8 +11,8 @@ import { baseOf, ConfigDocument } from "../../src/config/schema.ts";
 import { authenticate } from "../../src/identity/authenticate.ts";
 import type { Caller } from "../../src/identity/claims.ts";
 import { importKeys } from "../../src/identity/key-set.ts";
-import { temporaryFolder } from "./support/black-box.ts";
-import { type Ran, runGatewayWith } from "./support/command.ts";
+import { temporaryFolder } from "../e2e/support/black-box.ts";
+import { type Ran, runGatewayWith } from "../e2e/support/command.ts";
 
 type Json = Record<string, unknown>;
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { lint } from "../../cli/lint.ts";
 import { readTiers } from "../../cli/worker-config.ts";
-import { temporaryFolder } from "./support/black-box.ts";
+import { temporaryFolder } from "../e2e/support/black-box.ts";
 import {
   CLEAN,
   lineOf,
@@ -14,8 +14,8 @@ import {
   removeFolder,
   SEALED,
   SECRETS,
-} from "./support/clean-config.ts";
-import { runGateway } from "./support/command.ts";
+} from "../e2e/support/clean-config.ts";
+import { runGateway } from "../e2e/support/command.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 

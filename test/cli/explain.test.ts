@@ -3,8 +3,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createIssuer } from "../../dev/issuer.ts";
-import { temporaryFolder } from "./support/black-box.ts";
-import { type Ran, runGateway } from "./support/command.ts";
+import { temporaryFolder } from "../e2e/support/black-box.ts";
+import { type Ran, runGateway } from "../e2e/support/command.ts";
 
 const CONFIG = {
   issuers: [

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createKey } from "../../dev/issuer.ts";
-import { temporaryFolder } from "./support/black-box.ts";
+import { temporaryFolder } from "../e2e/support/black-box.ts";
 
 const GATEWAY = join(import.meta.dirname, "../../cli/gateway.ts");
 const KEY = await createKey("ES256");

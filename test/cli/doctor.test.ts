@@ -9,9 +9,9 @@ import type { Check } from "../../cli/doctor/check.ts";
 import { newIssuerKey } from "../../cli/new-keys.ts";
 import { readLocalKey } from "../../cli/token/local-key.ts";
 import { VERSION } from "../../src/version.ts";
-import { type BlackBox, startBlackBox, temporaryFolder } from "./support/black-box.ts";
-import { type Ran, runGatewayWith } from "./support/command.ts";
-import { startUpstream, type Upstream } from "./support/sample.ts";
+import { type BlackBox, startBlackBox, temporaryFolder } from "../e2e/support/black-box.ts";
+import { type Ran, runGatewayWith } from "../e2e/support/command.ts";
+import { startUpstream, type Upstream } from "../e2e/support/sample.ts";
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 beforeAll(async () => {

@@ -17,9 +17,9 @@ import { createKey } from "../../dev/issuer.ts";
 import { freePort } from "../../dev/local/server.ts";
 import { createSigner } from "../../src/audit/sign.ts";
 import { readEncryptionKey } from "../../src/config/sealing.ts";
-import { runStart, temporaryFolder, until } from "./support/black-box.ts";
-import { type Ran, runGatewayWith } from "./support/command.ts";
-import { hasTerminal, inTerminal, KEYS } from "./support/terminal.ts";
+import { runStart, temporaryFolder, until } from "../e2e/support/black-box.ts";
+import { type Ran, runGatewayWith } from "../e2e/support/command.ts";
+import { hasTerminal, inTerminal, KEYS } from "../e2e/support/terminal.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const GATEWAY = join(ROOT, "cli/gateway.ts");

@@ -10,7 +10,7 @@ import { parse } from "jsonc-parser";
 import { describe, expect, it } from "vitest";
 import { SCHEMA_WORDS } from "../../dev/schema-words.ts";
 import { ConfigDocument } from "../../src/config/schema.ts";
-import { CLEAN } from "./support/clean-config.ts";
+import { CLEAN } from "../e2e/support/clean-config.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const SCHEMA = JSON.parse(await readFile(join(ROOT, "gateway.schema.json"), "utf8")) as object;

@@ -10,7 +10,7 @@ import {
   SEALED,
   SEALED_WRONG,
   SECRETS,
-} from "./support/clean-config.ts";
+} from "../e2e/support/clean-config.ts";
 
 afterAll(removeFolder);
 
