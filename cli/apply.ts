@@ -1,17 +1,16 @@
 // `gateway apply`: makes KV say what the file says, after it was seen and agreed to, and reads it back.
-import { setTimeout as pause } from "node:timers/promises";
 import { confirm, isCancel } from "@clack/prompts";
 import { Command } from "commander";
-import { inOrder, mixtureNote } from "./changes.ts";
-import type { Comparison } from "./compare.ts";
-import { checkedConfig, parseSource, readText, UsageError } from "./config-file.ts";
+import type { ConfigDocument } from "../src/config/schema.ts";
+import { type Comparison, compare } from "./compare.ts";
+import { type Source, UsageError } from "./config-file.ts";
 import { type ConfigKv, pairsOf } from "./config-kv/kv.ts";
-import { compareWithBar, reportOf } from "./diff.ts";
+import { refuse, reportOf, sourceOf } from "./diff.ts";
 import { findHoles } from "./holes.ts";
-import { withBar } from "./progress.ts";
 import { linesForChanges } from "./show-changes.ts";
 import { openTarget, type TargetFlags, withTarget } from "./target.ts";
 import { readTiers } from "./worker-config.ts";
+import { keysIn, writeConfig } from "./write-config.ts";
 
 interface ApplyFlags extends TargetFlags {
   readonly yes?: boolean;
@@ -21,8 +20,7 @@ interface ApplyFlags extends TargetFlags {
   readonly json?: boolean;
 }
 
-/** Between two looks at what has been written, where a read may lag behind. */
-const LOOK_AGAIN_MS = 5_000;
+const WRONG_SHOWN = 20;
 
 export function applyCommand(): Command {
   return withTarget(new Command("apply"))
@@ -43,11 +41,11 @@ refused. Tenants that are switched off go first, so that a kill switch waits for
 
 A running gateway reads its config again every 30 seconds; with KV's own caches a change is everywhere
 within 90. What KV itself says may be as old, so soon after another apply --all is the sure way back.
-Each key is one version, whole; during that time a place may have the new of one tenant and
-the old of another. What was interrupted is finished by applying again.
+Each key is one version, whole; during that time a place may have the new of one tenant and the old of
+another. What was interrupted is finished by applying again. Of two at once, the last one counts.
 
 Ends with 0 when KV says what the file says, with 1 when it does not (the config is not valid, it was
-declined, or what was read back differs).
+declined, or what was read back differs), with 2 when it could not be done; it says how far it came.
 
 Examples:
   npm run gateway -- apply gateway.jsonc --local
@@ -61,22 +59,23 @@ Examples:
           "There is nobody to ask here: look with 'diff' first, then give --yes.",
         );
       }
-      const config = await checkedConfig(file);
-      if (config === null) return;
-      await warnOfHoles(file, config);
+      const { source, document: config, problems } = await sourceOf(file);
+      if (config === null) return refuse(file, problems, flags, { applied: false, wrong: [] });
+      await warnOfHoles(file, source, config);
       const kv = await openTarget(flags, config);
       try {
         const { all = false, thorough = false } = flags;
-        const compared = await compareWithBar(kv, pairsOf(config), { all, thorough });
+        const compared = await compare(kv, pairsOf(config), { all, thorough });
         const { changes } = compared;
         const say = flags.json === true ? console.error : console.log;
         for (const line of linesForChanges(changes, flags.verbose === true)) say(line);
-        const note = mixtureNote(changes);
-        if (note !== null) say(note);
         const nothing = compared.writes.length + compared.removals.length === 0;
         const agreed = nothing || !asks || (await isAgreed(kv));
-        const wrong = agreed ? await write(kv, compared) : [];
-        for (const key of wrong) console.error(`${key}: not as it was written`);
+        const wrong = agreed ? await writeConfig(kv, compared) : [];
+        for (const key of wrong.slice(0, WRONG_SHOWN)) {
+          console.error(`${key}: not as it was written`);
+        }
+        if (wrong.length > WRONG_SHOWN) console.error(`and ${wrong.length - WRONG_SHOWN} more`);
         const applied = agreed && wrong.length === 0;
         if (flags.json === true) {
           const report = { ...reportOf(file, kv, changes), applied, wrong };
@@ -89,8 +88,7 @@ Examples:
     });
 }
 
-async function warnOfHoles(file: string, config: Parameters<typeof findHoles>[1]): Promise<void> {
-  const { tree } = parseSource(await readText(file));
+async function warnOfHoles(file: string, { tree }: Source, config: ConfigDocument): Promise<void> {
   const context = { secrets: null, tiers: await readTiers() };
   const holes = tree === null ? [] : await findHoles(tree, config, context);
   if (holes.length === 0) return;
@@ -105,35 +103,6 @@ async function isAgreed(kv: ConfigKv): Promise<boolean> {
   return !isCancel(answer) && answer;
 }
 
-/** The keys that do not read as they were written. */
-export async function write(
-  kv: ConfigKv,
-  { writes, removals, changes }: Comparison,
-): Promise<readonly string[]> {
-  // What takes something away first. A tenant whose upstream is not there yet is refused until it is.
-  await withBar("Removing", removals.length, (done) => kv.remove(removals, done));
-  await withBar("Writing", writes.length, (done) => kv.write(inOrder(writes, changes), done));
-  const until = Date.now() + kv.lagMs;
-  for (;;) {
-    const wrong = await readBack(kv, writes, removals);
-    if (wrong.length === 0 || Date.now() >= until) return wrong;
-    await pause(Math.min(LOOK_AGAIN_MS, Math.max(until - Date.now(), 0)));
-  }
-}
-
-async function readBack(
-  kv: ConfigKv,
-  writes: Comparison["writes"],
-  removals: Comparison["removals"],
-): Promise<readonly string[]> {
-  const keys = [...writes.map(({ key }) => key), ...removals];
-  const found = await withBar("Reading back", keys.length, (done) => kv.read(keys, done));
-  return [
-    ...writes.filter(({ key, value }) => found.get(key) !== value).map(({ key }) => key),
-    ...removals.filter((key) => found.has(key)),
-  ];
-}
-
 function endOf(
   kv: ConfigKv,
   { writes, removals }: Comparison,
@@ -146,7 +115,6 @@ function endOf(
     const doubt = kv.lagMs === 0 ? "" : " (If it was written in the last two minutes, give --all.)";
     return `${kv.name} says what the file says.${doubt}`;
   }
-  if (wrong > 0) return `${wrong} of ${count} keys are not as they were written. Apply it again.`;
-  const keys = count === 1 ? "1 key" : `${count.toLocaleString("en")} keys`;
-  return `Written and read back: ${keys} in ${kv.name}. A running gateway has it within 90 s.`;
+  if (wrong > 0) return `${wrong} of ${keysIn(count)} not as written. Apply it again.`;
+  return `Written and read back: ${keysIn(count)} in ${kv.name}. A running gateway has it within 90 s.`;
 }

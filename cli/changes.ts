@@ -77,8 +77,12 @@ function membersOf(key: string, before: Json, after: Json): readonly MemberChang
   ];
 }
 
-function sharedOf({ origins, shared_credentials }: Json): Json {
-  return { origins, shared_credentials };
+function sharedOf({ origins, shared_credentials: shared }: Json): Json {
+  // Each is the JSON of what it names.
+  const named = Array.isArray(shared)
+    ? shared.map((name: unknown) => (typeof name === "string" ? (parse(name) ?? name) : name))
+    : shared;
+  return { origins, shared_credentials: named };
 }
 
 function byIssuer(issuers: unknown): Json {
@@ -145,15 +149,9 @@ export function mixtureNote(changes: readonly Change[]): string | null {
  * strict as the stricter version, since a place reads each key on its own: `mixtureNote` and the note on
  * addresses say where that matters.
  */
-export function inOrder<Keyed extends { readonly key: string }>(
-  pairs: readonly Keyed[],
-  changes: readonly Change[],
-): readonly Keyed[] {
-  const off = new Set(
-    changes
-      .filter(({ members }) => members.some((each) => each.member === "enabled" && !each.after))
-      .map(({ key }) => key),
-  );
-  const rank = ({ key }: Keyed): number => (off.has(key) ? 0 : key === BASE_KEY ? 1 : 2);
-  return pairs.toSorted((one, other) => rank(one) - rank(other));
+export function inOrder(pairs: readonly Pair[]): readonly Pair[] {
+  const rank = ({ key, value }: Pair): number =>
+    key === BASE_KEY ? 1 : parse(value)?.["enabled"] === false ? 0 : 2;
+  const ranked = pairs.map((pair) => ({ pair, rank: rank(pair) }));
+  return ranked.toSorted((one, other) => one.rank - other.rank).map(({ pair }) => pair);
 }

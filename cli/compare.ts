@@ -1,6 +1,7 @@
 // The config that KV has against the one in a file.
 import { type Change, changesFor } from "./changes.ts";
-import { type ConfigKv, digestOf, type Pair, type Progress } from "./config-kv/kv.ts";
+import { type ConfigKv, digestOf, type Pair } from "./config-kv/kv.ts";
+import { withBar } from "./progress.ts";
 
 export interface Comparison {
   readonly changes: readonly Change[];
@@ -14,24 +15,21 @@ export interface CompareOptions {
   readonly all: boolean;
   /** Read all values; or else only those whose digest, which stands beside them, differs. */
   readonly thorough: boolean;
-  readonly done: Progress;
 }
 
 export async function compare(
   kv: ConfigKv,
   wanted: readonly Pair[],
-  { all, thorough, done }: CompareOptions,
+  { all, thorough }: CompareOptions,
 ): Promise<Comparison> {
   const listed = await kv.list();
   const unsure = wanted.filter(
     ({ key, value }) => listed.has(key) && (thorough || listed.get(key) !== digestOf(value)),
   );
-  const current = await kv.read(
-    unsure.map(({ key }) => key),
-    done,
-  );
+  const keys = unsure.map(({ key }) => key);
+  const current = await withBar("Reading", keys.length, (done) => kv.read(keys, done));
   // A list may be older than what it lists: what cannot be read is not there, and has to be written.
-  const gone = new Set(unsure.map(({ key }) => key).filter((key) => !current.has(key)));
+  const gone = new Set(keys.filter((key) => !current.has(key)));
   const present = new Set([...listed.keys()].filter((key) => !gone.has(key)));
   const changes = changesFor(present, current, wanted);
   if (all) {

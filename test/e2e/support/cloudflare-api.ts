@@ -13,6 +13,8 @@ export interface CloudflareApi {
   readonly store: Map<string, Stored>;
   /** What was asked, as `METHOD path`. */
   readonly asked: string[];
+  /** Whether there is a Worker: only then is there a binding. */
+  isDeployed: boolean;
   /** Set to answer 500 to the requests it picks. */
   fails: (asked: string, body: string) => boolean;
   /** Set to change what is stored behind the back of whoever wrote it. */
@@ -33,13 +35,19 @@ export async function startCloudflareApi(): Promise<CloudflareApi> {
       const what = `${request.method} ${path}`;
       asked.push(what);
       const failed = api.fails(what, body);
+      const isMissing = !api.isDeployed && path.endsWith("/settings");
       const { result, ...rest } = failed
         ? { result: null, status: 500 }
-        : answer(store, request.method ?? "", path, url.searchParams, body);
+        : isMissing
+          ? { result: null, status: 404 }
+          : answer(store, request.method ?? "", path, url.searchParams, body);
       if (request.method === "PUT" && !failed) api.afterWrite();
       const { status = 200, ...extra } = rest as { status?: number };
       const success = status < 400;
-      const errors = success ? [] : [{ code: 10_000, message: "an internal error" }];
+      const error = isMissing
+        ? { code: 10_007, message: "This Worker does not exist on your account." }
+        : { code: 10_013, message: "an internal error" };
+      const errors = success ? [] : [error];
       response.writeHead(status, { "content-type": "application/json" });
       response.end(JSON.stringify({ success, errors, messages: [], result, ...extra }));
     });
@@ -54,6 +62,7 @@ export async function startCloudflareApi(): Promise<CloudflareApi> {
     },
     store,
     asked,
+    isDeployed: true,
     fails: () => false,
     afterWrite: () => undefined,
     stop: () => new Promise((resolve) => server.close(() => resolve())),
@@ -104,6 +113,7 @@ function answer(
 
 async function readText(request: IncomingMessage): Promise<string> {
   let text = "";
-  for await (const chunk of request) text += String(chunk);
+  // A character may be cut in two where one chunk ends.
+  for await (const chunk of request.setEncoding("utf8")) text += String(chunk);
   return text;
 }

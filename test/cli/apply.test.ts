@@ -5,10 +5,17 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { getPlatformProxy } from "wrangler";
 import { type Change, changesFor, inOrder } from "../../cli/changes.ts";
+import { compare } from "../../cli/compare.ts";
+import { UsageError } from "../../cli/config-file.ts";
+import { type ConfigKv, digestOf, type Pair } from "../../cli/config-kv/kv.ts";
 import { openLocalKv } from "../../cli/config-kv/local.ts";
-import { temporaryFolder } from "./support/black-box.ts";
-import { type CloudflareApi, startCloudflareApi } from "./support/cloudflare-api.ts";
-import { type Ran, runGatewayWith } from "./support/command.ts";
+import { linesForDifference } from "../../cli/detail.ts";
+import { linesForChanges } from "../../cli/show-changes.ts";
+import { writeConfig } from "../../cli/write-config.ts";
+import { temporaryFolder } from "../e2e/support/black-box.ts";
+import { type CloudflareApi, startCloudflareApi } from "../e2e/support/cloudflare-api.ts";
+import { type Ran, runGatewayWith } from "../e2e/support/command.ts";
+import { hasTerminal, inTerminal, KEYS } from "../e2e/support/terminal.ts";
 
 type Json = Record<string, unknown>;
 
@@ -80,16 +87,164 @@ describe("changes", () => {
   });
 
   it("are written in the order that takes away first", () => {
-    const changes = [...between({ enabled: true }, { enabled: false })].map((change) => ({
-      ...change,
-      key: "c1:tenant:off",
-    }));
-    const keys = ["c1:base", "c1:tenant:on", "c1:tenant:off"].map((key) => ({ key }));
-    expect(inOrder(keys, changes).map(({ key }) => key)).toEqual([
+    const pairs = [
+      { key: "c1:tenant:on", value: '{"enabled":true}' },
+      { key: "c1:base", value: "{}" },
+      { key: "c1:tenant:off", value: '{"enabled":false}' },
+    ];
+    expect(inOrder(pairs).map(({ key }) => key)).toEqual([
       "c1:tenant:off",
       "c1:base",
       "c1:tenant:on",
     ]);
+  });
+
+  it("of many tenants leave what matters in sight", () => {
+    const tenants = Array.from({ length: 10_000 }, (_, index) => `c1:tenant:t${index}`);
+    const off = "c1:tenant:zz";
+    const value = '{"enabled":true}';
+    const wanted = [
+      ...tenants.map((key) => ({ key, value })),
+      { key: off, value: '{"enabled":false}' },
+    ];
+    const lines = linesForChanges(
+      changesFor(new Set([off, "c1:tenant:gone"]), new Map([[off, value]]), wanted),
+      false,
+    );
+    expect(lines.slice(0, 4)).toEqual([
+      "- tenant gone: its callers are refused",
+      "~ tenant zz: switched off",
+      "    enabled: true → false",
+      "+ tenant t0",
+    ]);
+    expect(lines.slice(-2)).toEqual([
+      "  and 9,980 more added (--verbose shows them)",
+      "Tenants: 10,000 added, 1 changed, 1 removed.",
+    ]);
+  });
+});
+
+describe("a difference", () => {
+  const rule = (id: string, over: Json = {}): Json => ({
+    id,
+    scopes: ["a-scope-with-a-long-name", "and-another-one"],
+    runs: "own",
+    ...over,
+  });
+
+  it("in the last of long rules is shown, and nothing else", () => {
+    const before = [rule("a"), rule("b"), rule("c")];
+    const after = [rule("a"), rule("b"), rule("c", { runs: "tenant" })];
+    expect(linesForDifference("rules", before, after)).toEqual(['rules[c].runs: "own" → "tenant"']);
+  });
+
+  it("of a rule's place is one, for the first that matches decides", () => {
+    const [a, b, c] = ["a", "b", "c"].map((id) => ({ id, runs: "own" }));
+    expect(linesForDifference("rules", [a, b], [b, a])).toEqual(["rules, in this order: b, a"]);
+    expect(linesForDifference("rules", [a, b], [c, b])).toEqual([
+      'rules: - {"id":"a","runs":"own"}',
+      'rules: + {"id":"c","runs":"own"}',
+      "rules, in this order: c, b",
+    ]);
+    expect(linesForDifference("rules", [a, b], [b])).toEqual(['rules: - {"id":"a","runs":"own"}']);
+  });
+
+  it("of long lists is what came and went", () => {
+    const many = Array.from({ length: 10_000 }, (_, index) => `https://t${index}.test`);
+    expect(linesForDifference("origins", many, [...many, "https://new.test"])).toEqual([
+      'origins: + "https://new.test"',
+    ]);
+    expect(linesForDifference("origins", many, many.slice(0, 4))).toEqual([
+      'origins: - "https://t4.test", "https://t5.test", "https://t6.test", "https://t7.test", "https://t8.test" and 9,991 more',
+    ]);
+    expect(linesForDifference("redact", ["a", "b"], ["b", "a"])).toHaveLength(1);
+    expect(linesForDifference("redact", ["a"], ["a", "a"])).toHaveLength(1);
+  });
+
+  it("far inside long texts is shown from where they part", () => {
+    const long = "x".repeat(500);
+    const [line = ""] = linesForDifference("sealed", `${long}A`, `${long}B`);
+    expect(line).toMatch(/^sealed: …x{20}A" → …x{20}B"$/);
+  });
+
+  it("of any two values is at least one line", () => {
+    const values: unknown[] = [undefined, null, 0, "", "a", [], [1], [{ id: "a" }], {}, { a: 1 }];
+    for (const [index, before] of values.entries()) {
+      for (const [other, after] of values.entries()) {
+        const lines = linesForDifference("it", before, after);
+        expect(lines.length > 0, `${index} and ${other}`).toBe(index !== other);
+      }
+    }
+  });
+});
+
+describe("a KV", () => {
+  const pairs: readonly Pair[] = [
+    { key: "c1:base", value: "{}" },
+    { key: "c1:tenant:acme", value: '{"enabled":true}' },
+  ];
+  const removals = ["c1:tenant:gone"];
+
+  /** `afterWrite` may change what was written, behind the back of who wrote it. */
+  function memoryKv(afterWrite: (store: Map<string, string>) => void): ConfigKv {
+    const store = new Map([["c1:tenant:gone", "{}"]]);
+    return {
+      name: "memory",
+      lagMs: 0,
+      list: async () => new Map([...store].map(([key, value]) => [key, digestOf(value)])),
+      read: async (keys) =>
+        new Map(keys.flatMap((key) => [...store].filter(([stored]) => stored === key))),
+      write: async (written, done) => {
+        for (const { key, value } of written) store.set(key, value);
+        done(written.length);
+        afterWrite(store);
+      },
+      remove: async (keys, done) => {
+        for (const key of keys) store.delete(key);
+        done(keys.length);
+      },
+      close: async () => undefined,
+    };
+  }
+
+  it("that holds something else than was written is found out, and so is one that keeps what was removed", async () => {
+    const work = { writes: pairs, removals };
+    expect(
+      await writeConfig(
+        memoryKv(() => undefined),
+        work,
+      ),
+    ).toEqual([]);
+    const changed = memoryKv((store) => {
+      store.set("c1:tenant:acme", '{"enabled":false}');
+      store.set("c1:tenant:gone", "{}");
+    });
+    expect(await writeConfig(changed, work)).toEqual(["c1:tenant:acme", "c1:tenant:gone"]);
+    const lost = memoryKv((store) => store.delete("c1:base"));
+    expect(await writeConfig(lost, work)).toEqual(["c1:base"]);
+  });
+
+  it("that fails half way is told of, with how far it came", async () => {
+    const kv: ConfigKv = {
+      ...memoryKv(() => undefined),
+      write: async (_, done) => {
+        done(1);
+        throw new UsageError("no more");
+      },
+    };
+    await expect(writeConfig(kv, { writes: pairs, removals })).rejects.toThrow(
+      "no more\nBefore that, 1 of 1 keys were removed and 1 of 2 written;",
+    );
+  });
+
+  it("whose list is older than its values is written to all the same", async () => {
+    const stale: ConfigKv = {
+      ...memoryKv(() => undefined),
+      list: async () => new Map([["c1:tenant:acme", "of what was there"]]),
+    };
+    const { writes, changes } = await compare(stale, pairs, { all: false, thorough: false });
+    expect(writes).toEqual(pairs);
+    expect(changes.map(({ kind }) => kind)).toEqual(["added", "added"]);
   });
 });
 
@@ -153,17 +308,22 @@ describe("the local KV", () => {
     const { stdout } = await run("diff", next);
     expect(stdout.trim().split("\n")).toEqual([
       "~ issuers, upstreams, origins",
-      expect.stringContaining("    issuers https://id.test/: "),
+      '    issuers https://id.test/ tenant allow: - "initech"',
       "- tenant initech: its callers are refused",
-      "~ tenant acme",
-      '    rules: [{"id":"owner","effect":"allow","scopes":["stop"],"runs":"own","reason_required":false}] → [{"id":"owner","effect":"allow","scopes":["stop"],"runs":"tenant","reason_required":false}]',
       "~ tenant globex: switched off",
       "    enabled: true → false",
+      "~ tenant acme",
+      '    rules[owner].runs: "own" → "tenant"',
       "Tenants: 0 added, 2 changed, 1 removed.",
+      expect.stringContaining("Issuers and rules change together"),
     ]);
     const applied = await run("apply", next, "--yes", "--json");
     expect(applied.code).toBe(0);
     expect(JSON.parse(applied.stdout)).toMatchObject({
+      file: join(folder.path, "gateway.json"),
+      problems: [],
+      target: `the local KV in ${persist}`,
+      note: expect.stringContaining("Issuers and rules change together"),
       applied: true,
       wrong: [],
       changes: [
@@ -191,6 +351,14 @@ describe("the local KV", () => {
     expect(code).toBe(1);
     expect(stderr).toContain("gateway.json:2: issuers: Too small");
     expect(stderr).toContain("gateway.json:4: ");
+    const asJson = await run("apply", bad, "--yes", "--json");
+    expect(asJson.code).toBe(1);
+    expect(JSON.parse(asJson.stdout)).toMatchObject({
+      problems: [{ line: 2, path: ["issuers"] }, { line: 4 }],
+      target: null,
+      changes: [],
+      applied: false,
+    });
     expect(await stored()).toEqual({});
   });
 
@@ -201,7 +369,25 @@ describe("the local KV", () => {
     expect(unasked.stderr).toContain("There is nobody to ask here");
     const both = await run("apply", document, "--remote", "--yes");
     expect(both).toMatchObject({ code: 2, stderr: "Say where to: --local or --remote.\n" });
+    const elsewhere = await run("apply", document, "--yes", "--namespace-id", "1");
+    expect(elsewhere).toMatchObject({ code: 2, stderr: expect.stringContaining("--remote") });
     expect(await stored()).toEqual({});
+  });
+
+  it.runIf(hasTerminal).each([
+    ["no", KEYS.enter, 1, "Nothing was written."],
+    ["yes", "y", 0, "Written and read back: 2 keys"],
+    ["Ctrl-C", KEYS.ctrlC, 1, "Nothing was written."],
+  ])("is asked about on a terminal: %s", async (_, keys, code, says) => {
+    const file = await fileWith(config({ acme: tenant() }));
+    const gateway = join(import.meta.dirname, "../../cli/gateway.ts");
+    const command = [process.execPath, gateway, "apply", file, "--local", "--persist", persist];
+    const terminal = inTerminal(command, folder.path);
+    await terminal.answer("Write this to the local KV", keys);
+    expect(await terminal.exit).toBe(code);
+    expect(terminal.shown()).toContain("+ tenant acme");
+    expect(terminal.shown()).toContain(says);
+    expect(Object.keys(await stored())).toHaveLength(code === 0 ? 2 : 0);
   });
 
   it("is not told twice of a hole, but told of it", async () => {
@@ -240,13 +426,31 @@ describe("the local KV", () => {
     expect(await stored()).toMatchObject({ "c1:tenant:acme": { enabled: true } });
   });
 
+  it("may hold anything: what cannot be read is replaced", async () => {
+    const kv = await openLocalKv(persist);
+    const values = { "c1:base": "[]", "c1:tenant:acme": "not JSON", "c1:tenant:OLD": '{"v":0}' };
+    const pairs = Object.entries(values).map(([key, value]) => ({ key, value }));
+    await kv.write(pairs, () => undefined);
+    await kv.close();
+    const document = config({ acme: tenant() });
+    const { stdout } = await run("diff", document);
+    expect(stdout.trim().split("\n")).toEqual([
+      "~ issuers, upstreams, origins: unreadable as it is; replaced",
+      "- tenant OLD: its callers are refused",
+      "~ tenant acme: unreadable as it is; replaced",
+      "Tenants: 0 added, 1 changed, 1 removed.",
+    ]);
+    expect((await run("apply", document, "--yes")).code).toBe(0);
+    expect(Object.keys(await stored()).sort()).toEqual(["c1:base", "c1:tenant:acme"]);
+  });
+
   it("takes two thousand tenants, with a word now and then, and then one of them", async () => {
     const many = Object.fromEntries(
       Array.from({ length: 2_000 }, (_, index) => [`t${index}`, tenant()]),
     );
     const first = await run("apply", config(many), "--yes");
     expect(first.code).toBe(0);
-    expect(first.stdout).toContain("and 1,980 more (--verbose shows them)");
+    expect(first.stdout).toContain("and 1,980 more added (--verbose shows them)");
     expect(first.stderr).toMatch(/Writing: \d+ of 2,001[\s\S]*Reading back: 2,001 done/);
     const off = { ...many, t1234: tenant({ enabled: false }) };
     const second = await run("apply", config(off), "--yes");
@@ -304,6 +508,16 @@ describe("Cloudflare's KV", () => {
     expect(api.asked).toEqual([]);
   });
 
+  it("gets no config that trusts the local issuer", async () => {
+    const trusting = config({ acme: tenant() });
+    const [issuer] = trusting["issuers"] as Json[];
+    const issuers = [{ ...issuer, issuer: "https://local.issuer.invalid/" }];
+    const { code, stderr } = await run("apply", { ...trusting, issuers }, "--yes");
+    expect(code).toBe(2);
+    expect(stderr).toContain("take that issuer out first");
+    expect(api.asked).toEqual([]);
+  });
+
   it("that fails half way is finished by applying again", async () => {
     let puts = 0;
     api.fails = (asked) => {
@@ -311,16 +525,31 @@ describe("Cloudflare's KV", () => {
       puts += 1;
       return puts > 1;
     };
-    const document = config(many(1_200));
+    // Long, and of letters that take three bytes: they must survive being read in pieces.
+    const rules = [{ id: "owner", scopes: ["止".repeat(120), "停".repeat(120)], runs: "own" }];
+    const tenants = Object.entries(many(1_200)).map(([id, each]) => [id, { ...each, rules }]);
+    const document = config(Object.fromEntries(tenants));
     const broken = await run("apply", document, "--yes");
     expect(broken.code).toBe(2);
     expect(broken.stderr).toContain("wrangler kv bulk put failed");
+    expect(broken.stderr).toContain("0 of 0 keys were removed and 1,000 of 1,201 written");
     expect(api.store.size).toBe(1_000);
     expect(api.store.has("c1:base")).toBe(true);
     api.fails = () => false;
     const again = await run("apply", document, "--yes");
     expect(again.stdout).toContain("Written and read back: 201 keys");
     expect(api.store.size).toBe(1_201);
+    expect(await run("diff", document, "--thorough")).toMatchObject({ code: 0 });
+    expect(api.asked.filter((asked) => asked === "GET /keys").length).toBeGreaterThan(3);
+  });
+
+  it("is that of a Worker; without one, it is said what to do", async () => {
+    api.isDeployed = false;
+    const { code, stderr } = await run("apply", config({ acme: tenant() }), "--yes");
+    expect(code).toBe(2);
+    expect(stderr).toContain("npx wrangler kv namespace list shows their ids");
+    expect(stderr).not.toContain("\u001b");
+    expect(api.store.size).toBe(0);
   });
 
   it("that cannot be read is left alone", async () => {
@@ -344,9 +573,10 @@ describe("Cloudflare's KV", () => {
         written.value = value;
       }, 3_000);
     };
-    const { code, stdout } = await run("apply", config({ acme: tenant() }), "--yes");
+    const { code, stdout, stderr } = await run("apply", config({ acme: tenant() }), "--yes");
     expect({ code, reads }).toEqual({ code: 0, reads: 1 });
     expect(stdout).toContain("Written and read back: 2 keys");
+    expect(stderr).toContain("1 key not yet read as written");
     expect(api.asked.filter((asked) => asked === "POST /bulk/get").length).toBeGreaterThan(1);
   });
 
