@@ -50,7 +50,7 @@ declined, or what was read back differs), with 2 when it could not be done; it s
 Examples:
   npm run gateway -- apply gateway.jsonc --local
   npm run gateway -- apply gateway.jsonc --remote
-  npm run gateway -- apply gateway.jsonc --remote --yes --json`,
+  npm run --silent gateway -- apply gateway.jsonc --remote --yes --json`,
     )
     .action(async (file: string, flags: ApplyFlags) => {
       const asks = flags.yes !== true;

@@ -27,14 +27,6 @@ export function parseConfig(file: string, text: string): ConfigDocument {
   throw new UsageError(`${file}:${problem?.line ?? 1}: ${problem?.message ?? "not valid"}.`);
 }
 
-/** Null when it has problems: they are told, and the command ends with 1. */
-export async function checkedConfig(file: string): Promise<ConfigDocument | null> {
-  const { document, problems } = checkConfig(await readText(file));
-  for (const { line, message } of problems) console.error(`${file}:${line}: ${message}.`);
-  if (document === null) process.exitCode = 1;
-  return document;
-}
-
 export interface Problem {
   /** Counted from 1. */
   readonly line: number;

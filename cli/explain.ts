@@ -10,7 +10,7 @@ import { RunParams } from "../src/http/ask.ts";
 import { type Caller, isGranted, readClaims } from "../src/identity/claims.ts";
 import { authorise, type Decision, type Proof, type Question } from "../src/policy/authorise.ts";
 import { proofBy, proofIn } from "../src/policy/ownership.ts";
-import { checkedConfig, readText, UsageError } from "./config-file.ts";
+import { readConfigFile, readText, UsageError } from "./config-file.ts";
 
 interface ExplainFlags {
   readonly config: string;
@@ -60,8 +60,7 @@ Examples:
   npm run gateway -- explain --config gateway.jsonc --claims token.txt --thread thread_1 --run run_1 --owner ann`,
     )
     .action(async (flags: ExplainFlags) => {
-      const config = await checkedConfig(flags.config);
-      if (config === null) return;
+      const config = await readConfigFile(flags.config);
       const nowSeconds = Math.floor(Date.now() / 1_000);
       const { payload, notes } = withWhatIsTakenAsRight(
         await readClaimsFile(flags.claims),

@@ -12,7 +12,7 @@ import { nextSteps } from "./init/next-steps.ts";
 import { BLANKS, CLOUDFLARE_ACCESS, PROVIDERS } from "./init/providers.ts";
 import { secretNameFor, upstreamChoices } from "./init/upstreams.ts";
 import { newEncryptionKey, newIssuerKey } from "./new-keys.ts";
-import { readKeyFromStdin } from "./seal/read-key.ts";
+import { readUpstreamKey } from "./seal/read-key.ts";
 import type { Secrets } from "./secrets-file.ts";
 import { newSigningKey } from "./signing-key.ts";
 import { LOCAL_ISSUER_KEY } from "./token/local-key.ts";
@@ -98,7 +98,7 @@ async function init(file: string, all: Flags): Promise<void> {
   const there = await readOwnSecrets(secretsFile);
   const answers = await readAnswers(asks ? askPerson() : askNobody(yes), flags, {
     fetch,
-    givenKey: keyStdin ? await readKeyFromStdin() : null,
+    givenKey: keyStdin ? await readUpstreamKey("The upstream key") : null,
   });
   const wanted = await secretsFor(answers, there);
   const text = await composeConfig(answers, {
@@ -135,15 +135,21 @@ async function assertReplaceable(file: string, asks: boolean): Promise<void> {
 /** The secrets that the config cannot do without, and those that the gateway wants: as they are, or new. */
 async function secretsFor(answers: Answers, there: Secrets): Promise<Secrets> {
   const { upstream, tenant, upstreamKey, issuer } = answers;
+  const keyName = secretNameFor(upstream.choice, tenant);
   const made: Readonly<Record<string, () => string | Promise<string>>> = {
     AUDIT_SIGNING_KEY: newSigningKey,
     KEY_ENCRYPTION_KEY: () => newEncryptionKey(),
     ...(issuer.kind === "local" && { [LOCAL_ISSUER_KEY]: newIssuerKey }),
-    ...(upstreamKey !== null && { [secretNameFor(upstream.choice, tenant)]: () => upstreamKey }),
+    ...(upstreamKey !== null && { [keyName]: () => upstreamKey }),
   };
   const wanted: Record<string, string> = {};
   for (const [name, make] of Object.entries(made)) {
     const kept = there[name] ?? "";
+    if (kept !== "" && name === keyName && kept !== upstreamKey) {
+      throw new UsageError(
+        `${name} is among the secrets already, with another value: take that line out, or leave the key out here.`,
+      );
+    }
     wanted[name] = kept === "" ? await make() : kept;
   }
   return wanted;

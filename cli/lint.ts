@@ -1,18 +1,10 @@
 // `gateway lint`: what is wrong with a config file, and every hole in it, each with its line. Online it
 // also asks the identity providers, and writes down where they say that their keys are.
-import { writeFile } from "node:fs/promises";
 import { Command } from "commander";
 import { findNodeAtLocation, getNodeValue, type ParseError, parseTree } from "jsonc-parser";
 import * as z from "zod";
 import type { ConfigDocument } from "../src/config/schema.ts";
-import {
-  checkSource,
-  type Path,
-  parseSource,
-  readText,
-  type Source,
-  UsageError,
-} from "./config-file.ts";
+import { checkSource, type Path, parseSource, readText, type Source } from "./config-file.ts";
 import type { Hole } from "./holes/hole.ts";
 import { cureOf } from "./holes/refusals.ts";
 import { commentHoles, textHoles, withoutSecrets } from "./holes/text.ts";
@@ -20,6 +12,7 @@ import { findHoles, type HoleContext } from "./holes.ts";
 import { describeKeys, discoverJwksUri, ProviderProblem } from "./providers.ts";
 import { readSecretsFile } from "./secrets-file.ts";
 import { readTiers } from "./worker-config.ts";
+import { writeText } from "./write-text.ts";
 
 export function lintCommand(): Command {
   return new Command("lint")
@@ -27,7 +20,10 @@ export function lintCommand(): Command {
     .argument("<file>", "the config, as JSON with comments")
     .option("--secrets <file>", "look at the secrets too, NAME=value lines such as .dev.vars")
     .option("--online", "ask the identity providers too: finds jwks_uri, looks at the keys")
-    .option("--allow <id...>", "holes that you know of and keep, by the name in brackets")
+    .option(
+      "--allow <names>",
+      "holes that you know of and keep, by the name in brackets, with commas",
+    )
     .option("--json", "one JSON document for machines")
     .addHelpText(
       "after",
@@ -54,7 +50,8 @@ Examples:
     )
     .action(async (file: string, flags: LintFlags) => {
       const secrets = flags.secrets === undefined ? null : await readSecretsFile(flags.secrets);
-      const { online = false, allow = [] } = flags;
+      const { online = false } = flags;
+      const allow = (flags.allow ?? "").split(",").map((name) => name.trim());
       const report = await lint(file, { online, allow, secrets, tiers: await readTiers(), fetch });
       if (flags.json === true) console.log(JSON.stringify(report, null, 2));
       else for (const line of linesFor(report)) console.log(line);
@@ -65,7 +62,7 @@ Examples:
 interface LintFlags {
   readonly online?: boolean;
   readonly secrets?: string;
-  readonly allow?: readonly string[];
+  readonly allow?: string;
   readonly json?: boolean;
 }
 
@@ -249,14 +246,5 @@ async function outcomeOf(work: Promise<string>): Promise<Outcome> {
   } catch (error) {
     if (error instanceof ProviderProblem) return { value: null, problem: error.message };
     throw error;
-  }
-}
-
-async function writeText(file: string, text: string): Promise<void> {
-  try {
-    await writeFile(file, text);
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "unwritable";
-    throw new UsageError(`${file}: cannot be written (${code}).`);
   }
 }

@@ -12,9 +12,20 @@ export function newEncryptionKey(now: Date = new Date()): string {
   return JSON.stringify({ kty: "oct", k: randomBytes(32).toString("base64url"), kid });
 }
 
+/** The ids of local issuers' keys begin so, whatever the issuer is called. */
+const LOCAL_KID = "local-issuer-";
+
+export function isLocalKid(kid: unknown): boolean {
+  return typeof kid === "string" && kid.startsWith(LOCAL_KID);
+}
+
 /** For LOCAL_ISSUER_KEY: a private key of ES256, which signs the tokens of a local issuer. */
 export async function newIssuerKey(): Promise<string> {
   const { privateKey } = await generateKeyPair("ES256", { extractable: true });
   const jwk = await exportJWK(privateKey);
-  return JSON.stringify({ ...jwk, kid: await calculateJwkThumbprint(jwk), alg: "ES256" });
+  return JSON.stringify({
+    ...jwk,
+    kid: LOCAL_KID + (await calculateJwkThumbprint(jwk)),
+    alg: "ES256",
+  });
 }

@@ -2,7 +2,7 @@
 // when the key that seals is changed.
 import { Command } from "commander";
 import { applyEdits, modify } from "jsonc-parser";
-import { type ConfigDocument, TENANT_ID } from "../src/config/schema.ts";
+import { type ConfigDocument, type Credential, TENANT_ID } from "../src/config/schema.ts";
 import { SealingProblem, seal } from "../src/config/sealing.ts";
 import { parseConfig, readText, UsageError } from "./config-file.ts";
 import { newEncryptionKey } from "./new-keys.ts";
@@ -24,6 +24,12 @@ export function sealCommand(): Command {
     .option("--json", "one JSON document for machines")
     .addHelpText("after", HELP)
     .action(async (flags: SealFlags) => {
+      const asked = [flags.newKey, flags.rotate, flags.tenant].filter((flag) => flag !== undefined);
+      if (asked.length > 1) {
+        throw new UsageError(
+          "--tenant, --rotate and --new-key are one thing each: give one of them.",
+        );
+      }
       if (flags.newKey === true) printNewKey(flags);
       else if (flags.rotate === true) await rotateAll(flags);
       else await sealOne(flags);
@@ -90,8 +96,11 @@ async function sealOne(flags: SealFlags): Promise<void> {
     throw error instanceof SealingProblem ? new UsageError(`${error.message}.`) : error;
   });
   const member = second ? "second_credential" : "credential";
-  if (write && file !== undefined && text !== null) {
-    await writeText(file, withSealed(file, text, tenant, member, sealed));
+  if (write && file !== undefined) {
+    // As it is now: while somebody looked for the key, somebody else may have written.
+    const now = await readText(file);
+    assertTenant(file, parseConfig(file, now), tenant);
+    await writeText(file, withSealed(file, now, tenant, member, sealed));
   }
   print(flags, { tenant, member, kid: current.kid, sealed });
 }
@@ -108,18 +117,31 @@ function withSealed(
   member: "credential" | "second_credential",
   sealed: string,
 ): string {
-  const there = parseConfig(file, text).tenants[tenant]?.[member];
+  const entry = parseConfig(file, text).tenants[tenant];
+  const there = entry?.[member];
   const isClient = there !== undefined && "client_credentials" in there;
   const path = ["tenants", tenant, member, ...(isClient ? CLIENT_SECRET : [])];
+  const value = there === undefined ? besideFirst(entry?.credential, sealed) : { sealed };
   const eol = text.includes("\r\n") ? "\r\n" : "\n";
   const formattingOptions = { insertSpaces: true, tabSize: 2, eol };
   // Behind the first: a comma or a comment after the last member would be in the way there.
   const getInsertionIndex = (names: string[]): number => names.indexOf("credential") + 1;
   const options = { formattingOptions, getInsertionIndex };
-  const edited = applyEdits(text, modify(text, path, { sealed }, options));
+  const edited = applyEdits(text, modify(text, path, value, options));
   // As it will be read: a sealed key that spoils the file must not get into it.
-  parseConfig(file, edited);
+  const written = parseConfig(file, edited).tenants[tenant]?.[member];
+  if (!JSON.stringify(written ?? null).includes(sealed)) {
+    throw new UsageError(
+      `${file}: the ${member} of ${tenant} is written twice; leave one of them.`,
+    );
+  }
   return edited;
+}
+
+/** A client's second secret is that client's, for its token endpoint, and no key for the upstream. */
+function besideFirst(first: Credential | undefined, sealed: string): Credential {
+  if (first === undefined || !("client_credentials" in first)) return { sealed };
+  return { client_credentials: { ...first.client_credentials, client_secret: { sealed } } };
 }
 
 const CLIENT_SECRET = ["client_credentials", "client_secret"];

@@ -7,6 +7,7 @@ import type { ConfigKv } from "./config-kv/kv.ts";
 import { openLocalKv } from "./config-kv/local.ts";
 import { openRemoteKv } from "./config-kv/remote.ts";
 import { LOCAL_ISSUER } from "./init/issuers.ts";
+import { isLocalKid } from "./new-keys.ts";
 
 export interface TargetFlags {
   readonly local?: boolean;
@@ -33,9 +34,12 @@ export async function openTarget(
     throw new UsageError("--namespace-id is of Cloudflare's KV: it goes with --remote.");
   }
   if (local) return await openLocalKv(persist);
-  if (config.issuers.some(({ issuer }) => issuer === LOCAL_ISSUER)) {
+  const localIssuer = config.issuers.find(
+    ({ issuer, jwks }) => issuer === LOCAL_ISSUER || jwks?.keys.some(({ kid }) => isLocalKid(kid)),
+  );
+  if (localIssuer !== undefined) {
     throw new UsageError(
-      `The config trusts ${LOCAL_ISSUER}, whose key lies in a file here: take that issuer out first.`,
+      `The config trusts ${localIssuer.issuer}, whose key lies in a file here: take that issuer out first.`,
     );
   }
   const address = loopbackIn(config);

@@ -5,16 +5,16 @@ import { UsageError } from "./config-file.ts";
 
 const NEW_FILE_MODE = 0o644;
 
-/** Throws `UsageError`. What a symbolic link points to is replaced, and not the link; its mode stays. */
-export async function writeText(file: string, text: string): Promise<void> {
+/** Throws `UsageError`. Without `mode` it stays as it is. What a symbolic link points to is replaced, and not the link; its mode stays. */
+export async function writeText(file: string, text: string, mode?: number): Promise<void> {
   const target = await realpath(file).catch(() => file);
   const beside = `${target}.${randomUUID()}.tmp`;
   try {
-    const mode = await stat(target).then(
+    const kept = await stat(target).then(
       (there) => there.mode,
       () => NEW_FILE_MODE,
     );
-    await writeFile(beside, text, { mode });
+    await writeFile(beside, text, { mode: mode ?? kept });
     await rename(beside, target);
   } catch (error) {
     await rm(beside, { force: true }).catch(() => undefined);

@@ -126,7 +126,7 @@ export async function auditKeys({ url, fetch }: Gateway): Promise<Check> {
   return problem(
     id,
     "no Ed25519 key is published, so nobody can check the audit log",
-    "set AUDIT_SIGNING_KEY: npm run --silent audit-key | npx wrangler secret put AUDIT_SIGNING_KEY",
+    "set AUDIT_SIGNING_KEY (docs/deploy.md, step 1)",
   );
 }
 

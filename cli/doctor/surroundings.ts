@@ -38,7 +38,8 @@ export async function upstreams(
     Object.entries(config.upstreams).map(async ([name, { base_url }]) => {
       try {
         const { status } = await ask(fetcher, base_url, {}, TIMEOUT_MS);
-        return ok(id, `${name} answers at ${base_url} (${status}, without a key)`);
+        const answered = `${name} answers at ${base_url} (${status}, without a key)`;
+        return status < 500 ? ok(id, answered) : problem(id, answered, "is it well there?");
       } catch (error) {
         if (!(error instanceof NoAnswer)) throw error;
         return problem(

@@ -1,9 +1,12 @@
 // What a gateway says to a token: whether it is taken, whether the upstream takes the tenant's key, and
 // whether the audit log can be read. Asks about a run that is not there, and cancels nothing.
+
 import * as z from "zod";
 import type { TenantEntry } from "../../src/config/schema.ts";
+import { FAILURES } from "../../src/failure.ts";
 import { type Grant, isGranted } from "../../src/identity/claims.ts";
 import { dependsOnRun } from "../../src/policy/authorise.ts";
+import { Run } from "../../src/runs/run.ts";
 import { type Answer, ask, type Check, nameOf, notChecked, ok, problem } from "./check.ts";
 import { type Gateway, NO_RUN, NO_RUN_PATH } from "./open-routes.ts";
 
@@ -61,8 +64,18 @@ function identityOf(answer: Answer, holder: Holder | null): Check {
     case "internal_error":
       return notChecked(id, `the gateway answered ${nameOf(answer)}`);
     default:
-      return ok(id, `the token is taken, and ${tenant} is known`);
+      return isGateways(answer)
+        ? ok(id, `the token is taken, and ${tenant} is known`)
+        : problem(id, `something else answered (${nameOf(answer)})`, STRANGER);
   }
+}
+
+const STRANGER = "is this the gateway's address, and nothing in between that answers for it?";
+
+/** A run, or an error of the gateway's own table; a proxy's page is neither. */
+function isGateways({ status, code, body }: Answer): boolean {
+  if (code !== null) return Object.hasOwn(FAILURES, code);
+  return status === 200 && Run.safeParse(body).success;
 }
 
 /** With these it ends at the door, whatever is asked for. */
@@ -93,8 +106,12 @@ function upstreamKeyOf(answer: Answer, holder: Holder | null): Check {
     const cure = "the ledger (a Durable Object) cannot be reached: look at the log";
     return problem(id, `whose run it is cannot be looked up (${nameOf(answer)})`, cure);
   }
-  if (status === 200 || code === "policy_denied") {
+  if (!isGateways(answer)) return notChecked(id, "not asked: see above");
+  if (status === 200 || (code === "policy_denied" && holder !== null && asksUpstream(holder))) {
     return ok(id, "the upstream was asked, and took the key");
+  }
+  if (code === "policy_denied") {
+    return notChecked(id, "whether the upstream was asked is not known: a rule denies it");
   }
   if (code !== "run_not_found") {
     const cure = CURES[code ?? ""] ?? "look at the gateway's log";

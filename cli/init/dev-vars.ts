@@ -1,14 +1,19 @@
 // The secrets of this machine: what is in the file stays as it is, and what is new is added at its end.
-import { appendFile, chmod, readFile } from "node:fs/promises";
-import { UsageError } from "../config-file.ts";
+import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
+import { readText, UsageError } from "../config-file.ts";
 import { readSecretsFile, type Secrets } from "../secrets-file.ts";
+import { writeText } from "../write-text.ts";
 
 /** Nobody's but the owner's. */
 const MODE = 0o600;
 
-const HEAD = `# The secrets of this machine, for \`npm start -- --secrets\` and \`npm run gateway\`. Git ignores it.
+function headOf(file: string): string {
+  const git = basename(file) === ".dev.vars" ? "Git ignores it." : "Keep it out of Git.";
+  return `# The secrets of this machine, for \`npm start -- --secrets\` and \`npm run gateway\`. ${git}
 # On the Worker each is set with: npx wrangler secret put NAME
 `;
+}
 
 /** Empty when there is no such file. Throws `UsageError` when it cannot be read. */
 export async function readOwnSecrets(file: string): Promise<Secrets> {
@@ -21,16 +26,9 @@ export async function addSecrets(file: string, wanted: Secrets): Promise<readonl
   const added = Object.entries(wanted).filter(([name]) => (there[name] ?? "") === "");
   if (added.length === 0) return [];
   const lines = added.map(([name, value]) => `${name}=${quoted(name, value)}\n`).join("");
-  try {
-    const text = await readFile(file, "utf8").catch(() => HEAD);
-    const gap = text.endsWith("\n") || text === "" ? "" : "\n";
-    await appendFile(file, (text === HEAD ? HEAD : gap) + lines, { mode: MODE });
-    // It may have been there before, open to all.
-    await chmod(file, MODE);
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "unwritable";
-    throw new UsageError(`${file}: cannot be written (${code}).`);
-  }
+  const text = (await isThere(file)) ? await readText(file) : headOf(file);
+  const gap = text.endsWith("\n") || text === "" ? "" : "\n";
+  await writeText(file, text + gap + lines, MODE);
   return added.map(([name]) => name);
 }
 

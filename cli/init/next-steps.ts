@@ -29,7 +29,7 @@ export function nextSteps(answers: Answers, files: Files, keyIsSet: boolean): st
       ? [
           {
             what: "The simulated upstream, in a terminal of its own",
-            commands: ["npm run simulator"],
+            commands: [`npm run simulator${simulatorPort(answers, " --")}`],
           },
         ]
       : []),
@@ -61,6 +61,13 @@ export function nextSteps(answers: Answers, files: Files, keyIsSet: boolean): st
   return `${texts.join("\n")}\nAnd when it is to be deployed: docs/deploy.md.`;
 }
 
+/** Where it is asked for elsewhere than where it listens by itself. */
+function simulatorPort({ upstream }: Answers, lead: string): string {
+  const { fixed } = upstream.choice.baseUrl as { readonly fixed?: string };
+  if (fixed === undefined || upstream.baseUrl === fixed) return "";
+  return `${lead} --port ${new URL(upstream.baseUrl).port || "80"}`;
+}
+
 function keyStep({ upstream, tenant }: Answers, { secrets }: Files): Step {
   const name = secretNameFor(upstream.choice, tenant);
   return {
@@ -69,7 +76,8 @@ function keyStep({ upstream, tenant }: Answers, { secrets }: Files): Step {
   };
 }
 
-function runStep({ tenant, ownership }: Answers, simulated: boolean): Step {
+function runStep(answers: Answers, simulated: boolean): Step {
+  const { tenant, ownership } = answers;
   if (!simulated) {
     return { what: "A run that is going on", commands: ["THREAD_ID=…", "RUN_ID=…"] };
   }
@@ -78,7 +86,7 @@ function runStep({ tenant, ownership }: Answers, simulated: boolean): Step {
   return {
     what: "A run of Ann's, as your backend would start it",
     commands: [
-      `eval "$(npm run --silent simulator -- --start-run --tenant ${tenant} --user ann${keys})"`,
+      `eval "$(npm run --silent simulator -- --start-run${simulatorPort(answers, "")} --tenant ${tenant} --user ann${keys})"`,
     ],
   };
 }

@@ -28,7 +28,7 @@ export const SIMULATOR: UpstreamChoice = {
   kind: "assistants",
   name: "simulator",
   baseUrl: { fixed: "http://127.0.0.1:8788/assistants/v1" },
-  secret: "UPSTREAM_KEY",
+  secret: "SIMULATOR_KEY",
 };
 
 type Description = Omit<UpstreamChoice, "value" | "kind">;

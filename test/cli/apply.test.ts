@@ -10,6 +10,7 @@ import { UsageError } from "../../cli/config-file.ts";
 import { type ConfigKv, digestOf, type Pair } from "../../cli/config-kv/kv.ts";
 import { openLocalKv } from "../../cli/config-kv/local.ts";
 import { linesForDifference } from "../../cli/detail.ts";
+import { newIssuerKey } from "../../cli/new-keys.ts";
 import { linesForChanges } from "../../cli/show-changes.ts";
 import { writeConfig } from "../../cli/write-config.ts";
 import { temporaryFolder } from "../e2e/support/black-box.ts";
@@ -511,10 +512,17 @@ describe("Cloudflare's KV", () => {
   it("gets no config that trusts the local issuer", async () => {
     const trusting = config({ acme: tenant() });
     const [issuer] = trusting["issuers"] as Json[];
-    const issuers = [{ ...issuer, issuer: "https://local.issuer.invalid/" }];
-    const { code, stderr } = await run("apply", { ...trusting, issuers }, "--yes");
-    expect(code).toBe(2);
-    expect(stderr).toContain("take that issuer out first");
+    const { jwks_uri: _, ...renamed } = issuer as Json;
+    const key = JSON.parse(await newIssuerKey()) as Json;
+    const { d: _private, ...publicJwk } = key;
+    for (const trusted of [
+      { ...issuer, issuer: "https://local.issuer.invalid/" },
+      { ...renamed, jwks: { keys: [publicJwk] } },
+    ]) {
+      const { code, stderr } = await run("apply", { ...trusting, issuers: [trusted] }, "--yes");
+      expect(code).toBe(2);
+      expect(stderr).toContain("take that issuer out first");
+    }
     expect(api.asked).toEqual([]);
   });
 

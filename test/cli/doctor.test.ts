@@ -415,7 +415,9 @@ describe("doctor, over a gateway that is not well,", () => {
     ["upstream_retired", 502, "upstream-key", /^problem: .* 502 upstream_retired$/],
     ["upstream_timeout", 504, "upstream-key", /^problem: .* 504 upstream_timeout$/],
     ["audit_unavailable", 503, "upstream-key", /^problem: whose run it is cannot be looked up/],
-    ["policy_denied", 403, "upstream-key", /^ok: the upstream was asked, and took the key$/],
+    ["policy_denied", 403, "upstream-key", /^not_checked: whether the upstream was asked/],
+    ["bad_gateway", 502, "identity", /^problem: something else answered \(502/],
+    ["bad_gateway", 502, "upstream-key", /^not_checked: not asked: see above$/],
   ])("knows what %s says to a token", async (code, status, id, says) => {
     odd = {
       [`GET ${RUN}`]: (request, response) => {
@@ -426,6 +428,21 @@ describe("doctor, over a gateway that is not well,", () => {
     const { of } = await doctor(origin, "--token", "abc");
     expect(of[id]).toMatch(says);
     expect(of["no-token"]).toMatch(/^ok/);
+  });
+
+  it("takes no page of a proxy's for a run", async () => {
+    odd = {
+      [`GET ${RUN}`]: (request, response) => {
+        if (request.headers.authorization === undefined) {
+          return refusal(401, "missing_token")(request, response);
+        }
+        response.end("<html>");
+      },
+    };
+    const { code, of } = await doctor(origin, "--token", "abc");
+    expect(of["identity"]).toMatch(/^problem: something else answered/);
+    expect(of["upstream-key"]).toMatch(/^not_checked/);
+    expect(code).toBe(1);
   });
 
   it("says when the audit log cannot be read", async () => {

@@ -175,7 +175,7 @@ describe("init, from flags,", () => {
     expect(code).toBe(0);
     const made = await secrets();
     expect(Object.keys(made)).toEqual([
-      ...["AUDIT_SIGNING_KEY", "KEY_ENCRYPTION_KEY", "LOCAL_ISSUER_KEY", "UPSTREAM_KEY_ACME"],
+      ...["AUDIT_SIGNING_KEY", "KEY_ENCRYPTION_KEY", "LOCAL_ISSUER_KEY", "SIMULATOR_KEY_ACME"],
     ]);
     expect(createSigner(made["AUDIT_SIGNING_KEY"])).not.toBeNull();
     expect(await readEncryptionKey(made["KEY_ENCRYPTION_KEY"] ?? "")).not.toBeNull();
@@ -192,16 +192,16 @@ describe("init, from flags,", () => {
     await init(...TRY_OUT);
     const first = parse(await text()).issuers[0].jwks;
     const kept = `# mine\nOTHER=1\n${await text(".dev.vars")}`.trimEnd();
-    await writeFile(inFolder(".dev.vars"), kept.replace(/^UPSTREAM_KEY_ACME=.*/m, ""), {
+    await writeFile(inFolder(".dev.vars"), kept.replace(/^SIMULATOR_KEY_ACME=.*/m, ""), {
       mode: 0o644,
     });
     const again = await init(...TRY_OUT, "--force");
-    expect(again.stdout).toContain("Added to .dev.vars: UPSTREAM_KEY_ACME.");
+    expect(again.stdout).toContain("Added to .dev.vars: SIMULATOR_KEY_ACME.");
     expect(again.stdout).toContain(
       "Kept as it is in .dev.vars: AUDIT_SIGNING_KEY, KEY_ENCRYPTION_KEY, LOCAL_ISSUER_KEY.",
     );
     expect(await text(".dev.vars")).toBe(
-      `${kept.replace(/^UPSTREAM_KEY_ACME=.*/m, "")}UPSTREAM_KEY_ACME='sk-local-acme'\n`,
+      `${kept.replace(/^SIMULATOR_KEY_ACME=.*/m, "")}SIMULATOR_KEY_ACME='sk-local-acme'\n`,
     );
     expect((await stat(inFolder(".dev.vars"))).mode & 0o777).toBe(0o600);
     expect(parse(await text()).issuers[0].jwks).toEqual(first);
@@ -233,6 +233,19 @@ describe("init, from flags,", () => {
     const possible = odd.replace("`", "");
     await run(`${possible}\n`, "init", ...REAL, "--issuer", id, ...flags);
     expect((await secrets())["OPENAI_KEY_ACME"]).toBe(possible);
+  });
+
+  it("loses no key that it is given: another one of that name is said, and nothing written", async () => {
+    await writeFile(inFolder(".dev.vars"), "UPSTREAM_KEY_ACME='sk-old'\n");
+    const { code, stderr } = await run(
+      "sk-new",
+      ...["init", "gateway.jsonc", "--yes", "--tenant", "acme", "--issuer", "local"],
+      ...["--upstream", "assistants", "--base-url", "https://threads.acme.test/v1", "--key-stdin"],
+    );
+    expect(code).toBe(2);
+    expect(stderr).toContain("UPSTREAM_KEY_ACME is among the secrets already");
+    expect(stderr).not.toContain("sk-");
+    expect(await readFile(inFolder(".dev.vars"), "utf8")).toBe("UPSTREAM_KEY_ACME='sk-old'\n");
   });
 
   it("does not replace a file unless told to", async () => {
@@ -499,11 +512,13 @@ describe("a new user", () => {
       );
       const printed = stdout
         .slice(stdout.indexOf("# 1."), stdout.indexOf("And when"))
-        .replaceAll("--start-run", `--start-run --port ${simulatorPort}`)
         .replaceAll("--local", `--local --persist ${inFolder("state")} --yes`)
         .replaceAll("127.0.0.1:8787", `127.0.0.1:${port}`);
       const steps = printed.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-      const servers = ["npm run simulator", `npm start -- --config ${config} --secrets ${vars}`];
+      const servers = [
+        `npm run simulator -- --port ${simulatorPort}`,
+        `npm start -- --config ${config} --secrets ${vars}`,
+      ];
       expect(steps).toEqual(expect.arrayContaining(servers));
 
       const simulator = spawn(process.execPath, [SIMULATOR, "--port", String(simulatorPort)]);

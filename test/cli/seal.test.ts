@@ -315,3 +315,44 @@ describe("seal --new-key", () => {
     expect(stdout).toContain("never a parameter");
   });
 });
+
+describe("what a review found", () => {
+  const WRITE = [...CONFIG, "--write", "--secrets", ".dev.vars", "--tenant", "acme"];
+
+  it("a client's second secret stays that client's, and is no key for the upstream", async () => {
+    await written(configWith(tenant("acme", client('{ "secret": "CLIENT" }'))));
+    expect((await run(CANARY, ...WRITE, "--second")).code).toBe(0);
+    const { second_credential } =
+      (
+        parse(await config()) as {
+          tenants: Record<
+            string,
+            { second_credential: { client_credentials: Record<string, unknown> } }
+          >;
+        }
+      ).tenants["acme"] ?? {};
+    expect(second_credential).toMatchObject({
+      client_credentials: {
+        token_url: "https://login.acme.test/token",
+        client_id: "c",
+        client_secret: { sealed: expect.stringMatching(/^eyJ/) },
+      },
+    });
+  });
+
+  it("a member that is written twice is not sealed where it does not count", async () => {
+    const twice = configWith(
+      tenant("acme", '{ "secret": "OLD" }', '\n      "credential": { "secret": "X" },'),
+    );
+    await written(twice);
+    const { code, stderr } = await run(CANARY, ...WRITE);
+    expect(code).toBe(2);
+    expect(stderr).toContain("the credential of acme is written twice");
+    expect(await config()).toBe(twice);
+  });
+
+  it("one thing is done at a time", async () => {
+    const { code, stderr } = await run("", "--new-key", "--rotate", ...CONFIG);
+    expect({ code, says: stderr.includes("give one of them") }).toEqual({ code: 2, says: true });
+  });
+});
