@@ -1,7 +1,12 @@
 // Where a config goes: the KV on this machine or Cloudflare's. There is no default: the wrong one is no
 // small mistake.
 import type { Command } from "commander";
-import { type ConfigDocument, isLoopbackHttp } from "../src/config/schema.ts";
+import {
+  addressesIn,
+  type ConfigDocument,
+  isLoopbackHttp,
+  tokenUrlsIn,
+} from "../src/config/schema.ts";
 import { UsageError } from "./config-file.ts";
 import type { ConfigKv } from "./config-kv/kv.ts";
 import { openLocalKv } from "./config-kv/local.ts";
@@ -51,16 +56,7 @@ export async function openTarget(
   return openRemoteKv(namespaceId);
 }
 
-function loopbackIn({ issuers, upstreams, tenants }: ConfigDocument): string | undefined {
-  const tokenUrls = Object.values(tenants).flatMap(({ credential, second_credential }) =>
-    [credential, second_credential].flatMap((each) =>
-      each !== undefined && "client_credentials" in each ? each.client_credentials.token_url : [],
-    ),
-  );
-  const addresses = [
-    ...issuers.flatMap(({ jwks_uri }) => jwks_uri ?? []),
-    ...Object.values(upstreams).map(({ base_url }) => base_url),
-    ...tokenUrls,
-  ];
-  return addresses.find(isLoopbackHttp);
+function loopbackIn(config: ConfigDocument): string | undefined {
+  const tokenUrls = Object.values(config.tenants).flatMap(tokenUrlsIn);
+  return [...addressesIn(config), ...tokenUrls].find(isLoopbackHttp);
 }

@@ -9,6 +9,7 @@ import { type Pending, type Permit, refusalIn, ruleIn } from "../policy/permit.t
 import type { StopResult } from "../upstreams/stop.ts";
 import type { Target } from "../upstreams/upstream.ts";
 import { VERSION } from "../version.ts";
+import { within } from "../within.ts";
 import { type AuditEvent, allowedBy, outcomeOfResult, timeOf } from "./event.ts";
 import type { Handover, Intent, LedgerRpc } from "./ledger.ts";
 import { type AuditKv, publish } from "./log.ts";
@@ -303,13 +304,6 @@ async function retried(tools: AuditTools, write: () => Promise<void>): Promise<b
     }
   }
   return false;
-}
-
-async function within<T>(tools: AuditTools, ms: number, work: Promise<T>): Promise<T> {
-  const late = tools.sleep(ms).then((): never => {
-    throw new Error("timed out");
-  });
-  return await Promise.race([work, late]);
 }
 
 function nameOf(error: unknown): string {

@@ -1,7 +1,7 @@
 // The ledger: one Durable Object per tenant that keeps every intent until its outcome is known, puts
 // events in order, hands them to KV and remembers which runs were cancelled, and whose they are where
-// that was registered. The outbox of the audit log, never the log itself. Its RPC methods are async, as the runtime has them, even where they wait
-// for nothing.
+// that was registered. The outbox of the audit log, never the log itself. Its RPC methods are async, as
+// the runtime has them, even where they wait for nothing.
 import { DurableObject } from "cloudflare:workers";
 import type { Log } from "../logger.ts";
 import type { Proof } from "../policy/authorise.ts";
@@ -29,8 +29,8 @@ const PUBLISH_BATCH = 100;
 const UNPUBLISHED_SHOWN = 5_000;
 /** KV takes one write per key and second, so a retry is never sooner. */
 const RETRY_MS = { first: 2_000, longest: 60_000 } as const;
-/** How long it is remembered that a run was cancelled, for upstreams that do not say. */
 const DAY_MS = 24 * 60 * 60_000;
+/** How long it is remembered that a run was cancelled, for upstreams that do not say. */
 const MEMORY_MS = 30 * DAY_MS;
 /** How long it is remembered which outcomes came in: a gateway gives up repeating one far sooner. */
 const TAKEN_MS = 10 * 60_000;
@@ -149,14 +149,13 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   async register({ event, retentionDays, subject, days }: Registration): Promise<void> {
     this.ctx.storage.transactionSync(() => {
       // Said again late, it must not undo what was said since.
-      if (this.#isTaken(event.id)) return;
+      if (!this.#takeOnce(event.id, event, retentionDays)) return;
       this.#sql.exec(
         "INSERT INTO owners (run, subject, until) VALUES (?, ?, ?) ON CONFLICT (run) DO UPDATE SET subject = excluded.subject, until = excluded.until",
         runOf(event),
         subject,
         this.#tools.now() + days * DAY_MS,
       );
-      this.#takeOnce(event.id, event, retentionDays);
     });
   }
 
@@ -295,11 +294,12 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     return rows.length === PUBLISH_BATCH;
   }
 
-  /** Closes it unless an outcome of that id was taken before, whose answer the gateway has missed. */
-  #takeOnce(id: string, event: AuditEvent, retentionDays: number): void {
-    if (this.#isTaken(id)) return;
+  /** Closes it unless that id was taken before, whose answer the gateway has missed: then false. */
+  #takeOnce(id: string, event: AuditEvent, retentionDays: number): boolean {
+    if (this.#isTaken(id)) return false;
     this.#close(event, retentionDays);
     this.#sql.exec("INSERT INTO taken (id) VALUES (?)", id);
+    return true;
   }
 
   #isTaken(id: string): boolean {

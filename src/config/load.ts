@@ -4,6 +4,7 @@ import type { Connection } from "../upstreams/call.ts";
 import { adapterOf } from "../upstreams/index.ts";
 import { type CredentialTools, type Loaded, loadCredentials } from "./credentials.ts";
 import {
+  addressesIn,
   BaseDocument,
   type CREDENTIALS,
   describeProblem,
@@ -13,6 +14,7 @@ import {
   provesNothing,
   rateBinding,
   TenantEntry,
+  tokenUrlsIn,
   type UpstreamEntry,
 } from "./schema.ts";
 
@@ -50,11 +52,7 @@ export function loadBase(
   if ("problem" in parsed) return parsed;
   const { issuers, upstreams, origins, shared_credentials } = parsed.value;
   if (!context.allowLoopbackHttp) {
-    const addresses = [
-      ...issuers.map((issuer) => issuer.jwks_uri ?? ""),
-      ...Object.values(upstreams).map((upstream) => upstream.base_url),
-    ];
-    const local = addresses.find(isLoopbackHttp);
+    const local = addressesIn(parsed.value).find(isLoopbackHttp);
     if (local !== undefined) return { problem: httpsOnly(local) };
   }
   return {
@@ -92,10 +90,9 @@ export async function loadTenant(
   const { upstream: name, credential, second_credential, ...policy } = parsed.value;
   const entry = upstreams.get(name);
   if (entry === undefined) return bad(`there is no upstream named '${name}'`);
-  const tokenUrls = [credential, second_credential].flatMap((entry) =>
-    entry !== undefined && "client_credentials" in entry ? entry.client_credentials.token_url : [],
-  );
-  const local = context.allowLoopbackHttp ? undefined : tokenUrls.find(isLoopbackHttp);
+  const local = context.allowLoopbackHttp
+    ? undefined
+    : tokenUrlsIn(parsed.value).find(isLoopbackHttp);
   if (local !== undefined) return bad(httpsOnly(local));
   const shared = namesIn(parsed.value).find(({ name: held }) => sharedCredentials.has(held));
   if (policy.ownership.source === "credential" && shared !== undefined) {

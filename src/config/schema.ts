@@ -317,6 +317,22 @@ export function namesIn(tenant: Credentials) {
   );
 }
 
+/** Where a tenant's credentials are exchanged for tokens. */
+export function tokenUrlsIn(tenant: Credentials): string[] {
+  return CREDENTIALS.flatMap((member) => tenant[member] ?? []).flatMap((credential) =>
+    "client_credentials" in credential ? credential.client_credentials.token_url : [],
+  );
+}
+
+/** Where issuers' keys and runs are. */
+export function addressesIn({ issuers, upstreams }: Addressed): string[] {
+  return [
+    ...issuers.flatMap(({ jwks_uri }) => jwks_uri ?? []),
+    ...Object.values(upstreams).map(({ base_url }) => base_url),
+  ];
+}
+type Addressed = Pick<BaseDocument, "issuers" | "upstreams">;
+
 export function provesNothing(who: string): string {
   return `proves nothing, since ${who} has the same`;
 }

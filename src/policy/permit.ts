@@ -46,9 +46,9 @@ export async function permitOrPend(
   tools: OwnershipTools,
   asking: Asking,
 ): Promise<Permit | Pending> {
-  const { proof, read, isUnknown } = await prove(tools, asking);
-  const decideFor = (proved: Proof): Decision =>
-    decide(tools, asking, { proof: isUnknown === true ? "nothing" : proved, read });
+  const found = await prove(tools, asking);
+  const { proof, read } = found;
+  const decideFor = (proved: Proof): Decision => decide(tools, asking, found, proved);
   if (proof !== null) return permitBy(decideFor(proof), read);
   const decisions = {
     nothing: decideFor("nothing"),
@@ -64,17 +64,14 @@ export async function explain(
   { target, ...asking }: Omit<Asking, "target"> & { readonly target: Target | null },
 ): Promise<Decision> {
   const unknown: Proved = { proof: "nothing", read: null };
-  if (target === null) return decide(tools, asking, { proof: "nothing", read: null });
+  if (target === null) return decide(tools, asking, unknown, "nothing");
   const found = await prove(tools, { ...asking, target }).catch((error: unknown) => {
     const { reason } = asRefusal(error);
     if (reason === "run_not_found" || reason === "insufficient_scope") return unknown;
     throw error;
   });
   const proof = found.proof ?? proofBy(await tools.ownerOf(target), asking.caller.subject);
-  return decide(tools, asking, {
-    proof: found.isUnknown === true ? "nothing" : proof,
-    read: found.read,
-  });
+  return decide(tools, asking, found, proof);
 }
 
 /** Nothing is asked for a caller who has no rule's scopes. */
@@ -90,13 +87,14 @@ async function prove(tools: OwnershipTools, { tenant, caller, target }: Asking):
 function decide(
   { now }: Pick<OwnershipTools, "now">,
   { tenant, caller, reason }: Omit<Asking, "target">,
-  { proof, read }: { readonly proof: Proof; readonly read: ReadRun | null },
+  { read, isUnknown }: Proved,
+  proof: Proof,
 ): Decision {
   return authorise({
     rules: tenant.rules,
     assistants: tenant.assistants,
     scopes: caller.scopes,
-    proof,
+    proof: isUnknown === true ? "nothing" : proof,
     run: read?.run ?? null,
     nowSeconds: Math.floor(now() / 1_000),
     reason,

@@ -3,6 +3,7 @@
 import { Refusal } from "../failure.ts";
 import { ipv6Network } from "../http/address.ts";
 import type { Log } from "../logger.ts";
+import { within } from "../within.ts";
 
 export type Limit = Pick<RateLimit, "limit">;
 
@@ -57,17 +58,13 @@ async function assertWithin(
   failed: (detail: string) => void,
 ): Promise<void> {
   if (limit === undefined) return;
-  let within = true;
+  let isWithin = true;
   try {
-    const answer = limit.limit({ key });
-    const late = sleep(TIMEOUT_MS).then((): never => {
-      throw new Error("timed out");
-    });
-    within = (await Promise.race([answer, late])).success;
+    isWithin = (await within({ sleep }, TIMEOUT_MS, limit.limit({ key }))).success;
   } catch (error) {
     failed(String(error));
   }
-  if (!within) throw new Refusal("rate_limited", { retryAfterSeconds: RETRY_AFTER_SECONDS });
+  if (!isWithin) throw new Refusal("rate_limited", { retryAfterSeconds: RETRY_AFTER_SECONDS });
 }
 
 /** An IPv4 address, or the /64 of an IPv6 one: whoever has one of its addresses has them all. */

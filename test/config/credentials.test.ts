@@ -364,6 +364,14 @@ describe("client credentials", () => {
     },
   };
 
+  const clientOf = (tenant: string) => ({
+    tenant,
+    tokenUrl: TOKEN_URL,
+    clientId: "stopgate",
+    scope: undefined,
+    secret: async () => SECRET,
+  });
+
   type Answer = (count: number) => Response | Promise<Response>;
   const granted = (count: number, over: Json = {}): Response =>
     Response.json({
@@ -636,13 +644,7 @@ describe("client credentials", () => {
       now: () => Date.now(),
       sleep: (ms) => scheduler.wait(ms),
     });
-    const client = {
-      tenant: "acme",
-      tokenUrl: TOKEN_URL,
-      clientId: "stopgate",
-      scope: undefined,
-      secret: async () => SECRET,
-    };
+    const client = clientOf("acme");
     const hasty = tokens(client, null, AbortSignal.timeout(50)).catch((error: unknown) => error);
     await scheduler.wait(5);
     expect(await tokens(client, null, AbortSignal.timeout(5_000))).toBe("token-2");
@@ -659,17 +661,10 @@ describe("client credentials", () => {
       now: () => Date.now(),
       sleep: (ms) => scheduler.wait(ms),
     });
-    const client = (tenant: string) => ({
-      tenant,
-      tokenUrl: TOKEN_URL,
-      clientId: "stopgate",
-      scope: undefined,
-      secret: async () => SECRET,
-    });
     const signal = AbortSignal.timeout(1_000);
-    expect(await tokens(client("acme"), null, signal)).toBe("token-1");
-    expect(await tokens(client("globex"), null, signal)).toBe("token-2");
-    expect(await tokens(client("acme"), null, signal)).toBe("token-1");
+    expect(await tokens(clientOf("acme"), null, signal)).toBe("token-1");
+    expect(await tokens(clientOf("globex"), null, signal)).toBe("token-2");
+    expect(await tokens(clientOf("acme"), null, signal)).toBe("token-1");
   });
 
   it("of somebody who left while asking keep nobody waiting for ever", async () => {
@@ -685,13 +680,7 @@ describe("client credentials", () => {
         nowMs += ms;
       },
     });
-    const client = {
-      tenant: "acme",
-      tokenUrl: TOKEN_URL,
-      clientId: "stopgate",
-      scope: undefined,
-      secret: async () => SECRET,
-    };
+    const client = clientOf("acme");
     void tokens(client, null, AbortSignal.timeout(60_000));
     await scheduler.wait(1);
     expect(await tokens(client, null, AbortSignal.timeout(60_000))).toBe("token-2");
