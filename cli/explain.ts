@@ -7,7 +7,7 @@ import { loadBase } from "../src/config/load.ts";
 import { baseOf, type ConfigDocument, type TenantEntry } from "../src/config/schema.ts";
 import { Refusal } from "../src/failure.ts";
 import { RunParams } from "../src/http/ask.ts";
-import { type Caller, isGranted, readClaims } from "../src/identity/claims.ts";
+import { type Caller, grantedThreads, grantsRun, readClaims } from "../src/identity/claims.ts";
 import { authorise, type Decision, type Proof, type Question } from "../src/policy/authorise.ts";
 import { proofBy, proofIn } from "../src/policy/ownership.ts";
 import { readConfigFile, readText, UsageError } from "./config-file.ts";
@@ -202,11 +202,8 @@ function prove(
       return { proof: "tenant", notes: [] };
     case "grant": {
       const target = { threadId: thread, runId: run };
-      const named = isGranted(
-        caller.grants.filter(({ runId }) => runId !== null),
-        target,
-      );
-      const granted = isGranted(caller.grants, target);
+      const named = grantsRun(caller.grants, target);
+      const granted = named || grantedThreads(caller.grants, target).length > 0;
       const notes =
         granted && !named ? ["the run is taken to be on the thread that is granted"] : [];
       return { proof: granted ? "person" : "nothing", notes };

@@ -6,6 +6,7 @@ import { AuditEvent } from "../src/audit/event.ts";
 import { FAILURES, type Reason } from "../src/failure.ts";
 import { Explanation } from "../src/policy/explanation.ts";
 import { OUTCOMES } from "../src/runs/outcome.ts";
+import { ResponseObject } from "../src/runs/response.ts";
 import { Run } from "../src/runs/run.ts";
 import { VERSION } from "../src/version.ts";
 
@@ -67,6 +68,12 @@ if (process.argv.includes("--check")) {
 function description(): Json {
   const run = { description: "The Run, whole.", headers: runHeaders(), ...json(ref("Run")) };
   const ids = [pathParameter("thread_id"), pathParameter("run_id")];
+  const response = {
+    description: "The Response.",
+    headers: runHeaders(),
+    ...json(ref("Response")),
+  };
+  const responseId = [pathParameter("response_id")];
   return {
     openapi: "3.1.0",
     info: {
@@ -82,14 +89,7 @@ function description(): Json {
           operationId: "cancelRun",
           summary: "Cancel a run",
           parameters: [...ids, prefer()],
-          requestBody: {
-            required: false,
-            ...json({
-              type: "object",
-              properties: { reason: { type: "string", maxLength: 256 } },
-              additionalProperties: false,
-            }),
-          },
+          requestBody: reason(),
           responses: { 200: run, ...failures(CANCELS) },
         },
       },
@@ -107,18 +107,58 @@ function description(): Json {
           summary: "Say whose run it is, for tenants whose proof is the registry",
           description: "Needs the scope `runs:register`. A later registration replaces an earlier.",
           parameters: ids,
-          requestBody: {
-            required: true,
-            ...json({
-              type: "object",
-              properties: { subject: { type: "string", minLength: 1, maxLength: 255 } },
-              required: ["subject"],
-              additionalProperties: false,
-            }),
-          },
+          requestBody: owner(),
           responses: {
             204: { description: "Registered, and on record.", headers: auditHeaders() },
             ...failures(REGISTRATIONS),
+          },
+        },
+      },
+      "/v1/threads/{thread_id}/cancel": {
+        post: {
+          operationId: "cancelThread",
+          summary: "Cancel every active run of a thread that the caller may cancel",
+          description:
+            "At most 20 runs in one call; `has_more` tells of more. The headers `audit-id` and `cancel-outcome` are lists in the order of `data`. Runs that others own are not mentioned.",
+          parameters: [pathParameter("thread_id"), prefer()],
+          requestBody: reason(),
+          responses: {
+            200: {
+              description: "What was stopped.",
+              headers: runHeaders(),
+              ...json(ref("RunList")),
+            },
+            ...failures(CANCELS),
+          },
+        },
+      },
+      "/v1/responses/{response_id}/cancel": {
+        post: {
+          operationId: "cancelResponse",
+          summary: "Cancel a background response, where the upstream speaks the Responses API",
+          parameters: [...responseId, prefer()],
+          requestBody: reason(),
+          responses: { 200: response, ...failures(CANCELS) },
+        },
+      },
+      "/v1/responses/{response_id}": {
+        get: {
+          operationId: "readResponse",
+          summary: "Read a response, allowed as its cancel is",
+          parameters: responseId,
+          responses: { 200: response, ...failures(RUN_READS) },
+        },
+      },
+      "/v1/responses/{response_id}/owner": {
+        put: {
+          operationId: "registerResponseOwner",
+          summary: "Say whose response it is, for tenants whose proof is the registry",
+          description: "Needs the scope `runs:register`. A later registration replaces an earlier.",
+          parameters: responseId,
+          requestBody: owner(),
+          responses: {
+            204: { description: "Registered, and on record.", headers: auditHeaders() },
+            ...failures([...REGISTRATIONS, "unsupported_by_upstream"]),
           },
         },
       },
@@ -130,7 +170,13 @@ function description(): Json {
             required: true,
             ...json({
               type: "object",
-              properties: { thread_id: { type: "string" }, run_id: { type: "string" } },
+              properties: {
+                thread_id: {
+                  type: ["string", "null"],
+                  description: "null for a response, which is named alone.",
+                },
+                run_id: { type: "string" },
+              },
               required: ["thread_id", "run_id"],
               additionalProperties: false,
             }),
@@ -225,6 +271,31 @@ function description(): Json {
       },
       schemas: {
         Run: schemaOf(Run),
+        Response: schemaOf(ResponseObject),
+        RunList: {
+          type: "object",
+          properties: {
+            object: { const: "list" },
+            data: { type: "array", items: ref("Run") },
+            first_id: { type: ["string", "null"] },
+            last_id: { type: ["string", "null"] },
+            has_more: { type: "boolean" },
+            errors: {
+              description: "Runs that could not be stopped; absent when there are none.",
+              type: "array",
+              items: {
+                type: "object",
+                properties: {
+                  run_id: { type: "string" },
+                  audit_id: { type: ["string", "null"] },
+                  error: { $ref: "#/components/schemas/Error/properties/error" },
+                },
+                required: ["run_id", "audit_id", "error"],
+              },
+            },
+          },
+          required: ["object", "data", "first_id", "last_id", "has_more"],
+        },
         Explanation: schemaOf(Explanation),
         AuditEvent: schemaOf(AuditEvent),
         EventList: {
@@ -257,6 +328,29 @@ function description(): Json {
         },
       },
     },
+  };
+}
+
+function reason(): Json {
+  return {
+    required: false,
+    ...json({
+      type: "object",
+      properties: { reason: { type: "string", maxLength: 256 } },
+      additionalProperties: false,
+    }),
+  };
+}
+
+function owner(): Json {
+  return {
+    required: true,
+    ...json({
+      type: "object",
+      properties: { subject: { type: "string", minLength: 1, maxLength: 255 } },
+      required: ["subject"],
+      additionalProperties: false,
+    }),
   };
 }
 

@@ -36,7 +36,12 @@ export const SCHEMA_WORDS: Readonly<Record<string, string>> = {
   "upstreams.*": "One server, or one project on it.",
   "upstreams.*.kind": "Which API it speaks.",
   "upstreams.*.base_url": "Its address, up to where the API's paths begin.",
-  "upstreams.*.action": "What a cancel does there.",
+  "upstreams.*.action":
+    "What a cancel does there: interrupt keeps the run, rollback deletes it and what it has done.",
+  "upstreams.*.auth": "The header that carries the key: one of its own, or a bearer token's.",
+  "upstreams.*.dialect": "Whose server it is, where they differ on the wire.",
+  "upstreams.*.api_version":
+    "Sent as `api-version` with every request: Microsoft Foundry wants it.",
   tenants: "Who may stop what, by tenant. The id is part of KV keys: a-z, 0-9, '_' and '-'.",
   "tenants.*": "One tenant.",
   "tenants.*.enabled": "false is the kill switch: every call is refused, everywhere within 90 s.",
@@ -64,8 +69,11 @@ export const SCHEMA_WORDS: Readonly<Record<string, string>> = {
   "tenants.*.origins": "Pages that may call, to the letter: https://app.example.com.",
   "tenants.*.rate":
     'A tier of wrangler.toml: "gold" is counted by the binding RATE_GOLD, per person.',
+  "tenants.*.accepts_deletion":
+    "The upstream's cancel may delete the run and what it has done (`action: rollback`).",
   "tenants.*.on_terminal": "A run that had ended: run answers with it, error with 400.",
-  "tenants.*.redact": "Fields of the Run that are shown with their neutral value.",
+  "tenants.*.redact":
+    "Fields of the Run that are shown with their neutral value; output: what a response has said.",
   "tenants.*.revoked_tokens": "Tokens that are refused before their time, by `jti`.",
   "tenants.*.audit": "How it is put on record.",
   "tenants.*.audit.on_failure":

@@ -5,6 +5,7 @@ import { type RequestIdVariables, requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import { exportEvents, findEvent, listEvents } from "./audit/api.ts";
 import { cancelRun } from "./cancel.ts";
+import { cancelThread } from "./cancel-thread.ts";
 import { enterAsAuditor } from "./enter.ts";
 import { explainPolicy } from "./explain.ts";
 import { asRefusal, Refusal } from "./failure.ts";
@@ -12,16 +13,26 @@ import type { Gateway } from "./gateway.ts";
 import {
   ExportQuery,
   ListQuery,
+  ResponseParams,
   RunParams,
   readAuditAsk,
   readCancelAsk,
+  readCancelThreadAsk,
   readExplainAsk,
   readRegisterAsk,
   readRunAsk,
+  ThreadParams,
 } from "./http/ask.ts";
+import { bulkhead } from "./http/bulkhead.ts";
 import { crossOrigin, narrowCors } from "./http/cors.ts";
 import { logged } from "./http/request-log.ts";
-import { respond, respondRefusal, respondRegistered, stamped } from "./http/respond.ts";
+import {
+  respond,
+  respondRefusal,
+  respondRegistered,
+  respondThread,
+  stamped,
+} from "./http/respond.ts";
 import { validated } from "./http/validated.ts";
 import description from "./openapi.json" with { type: "json" };
 import { readRun } from "./read.ts";
@@ -39,7 +50,9 @@ const SECURITY_HEADERS = {
   xXssProtection: false,
 };
 
-const RUN = "/v1/threads/:thread_id/runs/:run_id";
+const THREAD = "/v1/threads/:thread_id";
+const RUN = `${THREAD}/runs/:run_id`;
+const RESPONSE = "/v1/responses/:response_id";
 
 export function createApp(gateway: Gateway): App {
   const app: App = new Hono<{ Variables: RequestIdVariables }>();
@@ -54,6 +67,7 @@ export function createApp(gateway: Gateway): App {
     await next();
   });
   app.use("/v1/*", crossOrigin(gateway));
+  app.use("/v1/*", bulkhead(gateway));
   app.use(
     methodNotAllowed({
       app,
@@ -64,19 +78,35 @@ export function createApp(gateway: Gateway): App {
     }),
   );
 
-  app.post(`${RUN}/cancel`, validated("param", RunParams, "run_not_found"), async (c) => {
-    const journey = cancelRun(gateway, readCancelAsk(c, c.req.valid("param")));
-    // A client that leaves must not end it between the cancel and its record.
-    c.executionCtx.waitUntil(journey.catch(() => undefined));
-    return respond(c, await journey);
+  const aRun = validated("param", RunParams, "run_not_found");
+  const aThread = validated("param", ThreadParams, "run_not_found");
+  const aResponse = validated("param", ResponseParams, "run_not_found");
+  app.post(`${RUN}/cancel`, aRun, async (c) => {
+    const ask = readCancelAsk(c, c.req.valid("param"));
+    return respond(c, await keptAlive(c, cancelRun(gateway, ask)));
   });
-  app.get(RUN, validated("param", RunParams, "run_not_found"), async (c) =>
+  app.get(RUN, aRun, async (c) =>
     respond(c, await readRun(gateway, readRunAsk(c, c.req.valid("param")))),
   );
-
-  app.put(`${RUN}/owner`, validated("param", RunParams, "run_not_found"), async (c) =>
+  app.put(`${RUN}/owner`, aRun, async (c) =>
     respondRegistered(c, await registerOwner(gateway, readRegisterAsk(c, c.req.valid("param")))),
   );
+  app.post(`${THREAD}/cancel`, aThread, async (c) => {
+    const ask = readCancelThreadAsk(c, c.req.valid("param"));
+    return respondThread(c, await keptAlive(c, cancelThread(gateway, ask)));
+  });
+
+  app.post(`${RESPONSE}/cancel`, aResponse, async (c) => {
+    const ask = readCancelAsk(c, c.req.valid("param"));
+    return respond(c, await keptAlive(c, cancelRun(gateway, ask)));
+  });
+  app.get(RESPONSE, aResponse, async (c) =>
+    respond(c, await readRun(gateway, readRunAsk(c, c.req.valid("param")))),
+  );
+  app.put(`${RESPONSE}/owner`, aResponse, async (c) =>
+    respondRegistered(c, await registerOwner(gateway, readRegisterAsk(c, c.req.valid("param")))),
+  );
+
   app.post("/v1/policy/explain", async (c) => {
     const { explanation, origins } = await explainPolicy(gateway, readExplainAsk(c));
     narrowCors(c, origins);
@@ -112,4 +142,10 @@ export function createApp(gateway: Gateway): App {
   app.notFound((c) => respondRefusal(c, new Refusal("not_found")));
   app.onError((error, c) => respondRefusal(c, asRefusal(error)));
   return app;
+}
+
+/** A client that leaves must not end it between the cancel and its record. */
+function keptAlive<T>(context: Context, journey: Promise<T>): Promise<T> {
+  context.executionCtx.waitUntil(journey.catch(() => undefined));
+  return journey;
 }

@@ -1,12 +1,12 @@
 // ★ The journey: a person's Stop click becomes a cancelled run and a record of who asked.
 
 import { type Answer, answerWith } from "./answer.ts";
-import { begin, finish, handOver } from "./audit/journal.ts";
-import { enter } from "./enter.ts";
+import { begin, type Entry, finish, handOver } from "./audit/journal.ts";
+import { type Entered, enter } from "./enter.ts";
 import type { Gateway } from "./gateway.ts";
 import type { CancelAsk } from "./http/ask.ts";
 import { permitOrPend } from "./policy/permit.ts";
-import { cancelUpstreamRun, waitUntilTerminal } from "./upstreams/stop.ts";
+import { cancelUpstreamRun, type StopResult, waitUntilTerminal } from "./upstreams/stop.ts";
 
 /**
  * authenticate → authorise → begin → cancel upstream → normalise → finish → respond. Where a registry
@@ -17,19 +17,42 @@ import { cancelUpstreamRun, waitUntilTerminal } from "./upstreams/stop.ts";
  * upstream's adapter normalises, so that from `cancelUpstreamRun` on there are only Runs.
  */
 export async function cancelRun(gateway: Gateway, ask: CancelAsk): Promise<Answer> {
-  const { caller, tenant, tools, event, denied } = await enter(gateway, ask);
-  const { target, prefer } = ask;
-  const waitMs = (prefer.waitSeconds ?? 0) * 1_000;
+  const entered = await enter(gateway, ask);
+  const stopped = await stop(gateway, ask, entered);
+  return await settle(gateway, ask, entered, stopped);
+}
 
+interface Stopped {
+  readonly entry: Entry;
+  readonly result: StopResult;
+}
+
+/** authorise → begin → cancel upstream. */
+export async function stop(gateway: Gateway, ask: CancelAsk, entered: Entered): Promise<Stopped> {
+  const { caller, tenant, tools, event, denied } = entered;
+  const { target } = ask;
   const asking = { tenant, caller, target, reason: event.reason };
   const permit = await permitOrPend(tools, asking).catch(denied);
   const entry = await begin(gateway.audit, tenant, event, permit).catch(denied);
-  const before = permit.read?.run ?? null;
-  const stopped =
-    entry.handover?.result ?? (await cancelUpstreamRun(tools, tenant.connection, target, before));
-  if (waitMs > 0) ask.defer(handOver(gateway.audit, tenant, entry, stopped));
-  const result = await waitUntilTerminal(tools, tenant.connection, target, stopped, waitMs);
-  ask.defer(finish(gateway.audit, tenant, entry, result));
+  // Time spent on waiting for somebody else's cancel is not its own.
+  const timed = { ...tools, endsAt: tools.endsAt + entry.waitedMs };
+  const result =
+    entry.handover?.result ??
+    (await cancelUpstreamRun(timed, tenant.connection, target, permit.read));
+  return { entry, result };
+}
 
-  return answerWith(tenant, prefer, entry, result);
+/** Waits for the end, where that is wished for → finish → respond. */
+export async function settle(
+  gateway: Gateway,
+  { target, prefer, defer }: CancelAsk,
+  { tenant, tools, startedAt }: Entered,
+  { entry, result: stopped }: Stopped,
+): Promise<Answer> {
+  const waitMs = (prefer.waitSeconds ?? 0) * 1_000;
+  if (waitMs > 0) defer(handOver(gateway.audit, tenant, entry, stopped));
+  const until = startedAt + waitMs;
+  const result = await waitUntilTerminal(tools, tenant.connection, target, stopped, until);
+  defer(finish(gateway.audit, tenant, entry, result));
+  return await answerWith(tools, tenant, { target, prefer }, entry, result);
 }

@@ -2,7 +2,7 @@
 
 import type { ReadTools } from "./audit/api.ts";
 import type { AuditEvent } from "./audit/event.ts";
-import { deny, describe, findOwner } from "./audit/journal.ts";
+import { deny, describe, findOwner, findRegistered } from "./audit/journal.ts";
 import type { Tenant, TrustedIssuer } from "./config/load.ts";
 import { asRefusal, type Reason, Refusal } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
@@ -12,12 +12,19 @@ import type { Caller } from "./identity/claims.ts";
 import type { OwnershipTools } from "./policy/ownership.ts";
 import { assertAddressRate, assertPersonRate } from "./policy/rate.ts";
 import type { Target } from "./upstreams/upstream.ts";
+import { within } from "./within.ts";
 
 const AUDIT_SCOPE = "audit:read";
+const NO_RESPONSES =
+  "The tenant's upstream does not speak the Responses API: name the run with its thread, at /v1/threads.";
+/** A ledger that does not answer in this time remembers nothing. */
+const RECALL_TIMEOUT_MS = 1_500;
 
 export interface Entered {
   readonly caller: Caller;
   readonly tenant: Tenant;
+  /** When the request came in, in milliseconds since the epoch. */
+  readonly startedAt: number;
   /** What proving whose run it is, and acting on it, takes. */
   readonly tools: OwnershipTools;
   /** What is being asked, ready to be put on record. */
@@ -26,8 +33,11 @@ export interface Entered {
   readonly denied: (error: unknown) => never;
 }
 
+/** A run, or a thread and all its runs. */
+type AskedTarget = Pick<Target, "threadId"> & { readonly runId: string | null };
+
 type Asked = Ask & {
-  readonly target: Target | null;
+  readonly target: AskedTarget | null;
   /** Who has it is a service that acts for many, and not held to what one person may do. */
   readonly serviceScope?: string;
   /** Why it is asked for, if that can be said. */
@@ -39,6 +49,7 @@ type Asked = Ask & {
  * tenant is known nothing can be recorded: there is no log to put it in.
  */
 export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
+  const startedAt = gateway.now();
   const { issuers } = await gateway.config.base();
   await assertAddressRate(gateway, ask.address);
   const caller = await authenticate(gateway, issuers, ask);
@@ -55,9 +66,13 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
   }
   // The same words as for a tenant that does not exist.
   if (!tenant.enabled) denied(new Refusal("tenant_not_allowed", { detail: "kill switch" }));
+  if (ask.target?.threadId === null && tenant.connection.adapter.toResponse === undefined) {
+    denied(new Refusal("unsupported_by_upstream", { words: NO_RESPONSES }));
+  }
   return {
     caller,
     tenant,
+    startedAt,
     event,
     denied,
     tools: {
@@ -66,10 +81,27 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
       sleep: gateway.sleep,
       log: gateway.log,
       traceparent: ask.request.traceparent ?? undefined,
+      random: gateway.random,
+      healthOf: gateway.healthOf,
+      endsAt: startedAt + tenant.connection.adapter.deadlineMs,
       recall: (target) => recall(gateway, tenant, target),
       ownerOf: (target) => findOwner(gateway.audit, tenant, target),
+      registeredOn: (threadId) => findRegistered(gateway.audit, tenant, threadId),
     },
   };
+}
+
+/** The same caller's ask as it concerns one run: an event of its own. */
+export async function enteredFor(
+  gateway: Gateway,
+  ask: Ask,
+  entered: Entered,
+  target: Target,
+): Promise<Entered> {
+  const { caller, tenant } = entered;
+  const { reason } = entered.event;
+  const event = await describe(gateway.audit, tenant, caller, target, reason, ask.request);
+  return { ...entered, event, denied: recordRefusal(gateway, ask, tenant, event) };
 }
 
 /** Where the token chose it, it chose badly; where the config did, the config is wrong. */
@@ -123,7 +155,8 @@ export async function enterAsAuditor(gateway: Gateway, ask: Ask): Promise<Audito
 
 async function recall(gateway: Gateway, tenant: Tenant, target: Target): Promise<number | null> {
   try {
-    return await gateway.audit.ledger(tenant.id).cancelledAt(target.threadId, target.runId);
+    const asking = gateway.audit.ledger(tenant.id).cancelledAt(target.threadId, target.runId);
+    return await within(gateway, RECALL_TIMEOUT_MS, asking);
   } catch (error) {
     gateway.log("warn", "ledger_unreachable", {
       tenant: tenant.id,

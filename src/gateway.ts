@@ -13,6 +13,7 @@ import { createKeyShelf } from "./identity/key-shelf.ts";
 import { createKeys, type Keys } from "./identity/keys.ts";
 import type { Log } from "./logger.ts";
 import type { RateLimits } from "./policy/rate.ts";
+import { createHealths, type Health } from "./upstreams/health.ts";
 
 /** What the Worker's environment gives, in a narrower type. */
 export interface Bindings {
@@ -42,6 +43,7 @@ export interface Gateway extends World {
   readonly config: ConfigStore;
   readonly keys: Keys;
   readonly limits: RateLimits;
+  readonly healthOf: (baseUrl: string) => Health;
   readonly audit: AuditTools;
 }
 
@@ -62,6 +64,7 @@ export function createGateway(bindings: Bindings, world: World): Gateway {
     config: signer === null ? refusing(world.log) : store,
     keys: createKeys({ ...world, shelf: createKeyShelf(bindings.keyCache, world.sleep) }),
     limits: bindings.limits,
+    healthOf: createHealths(world.now),
     audit: {
       ...world,
       ledger: bindings.ledger,

@@ -4,7 +4,7 @@ import { enter } from "./enter.ts";
 import type { Gateway } from "./gateway.ts";
 import type { RunAsk } from "./http/ask.ts";
 import { permit } from "./policy/permit.ts";
-import { readUpstreamRun, shown } from "./upstreams/read.ts";
+import { readUpstreamRun } from "./upstreams/read.ts";
 
 /** Throws `Refusal`. A refusal is put on record, an answer is not. */
 export async function readRun(gateway: Gateway, ask: RunAsk): Promise<Answer> {
@@ -13,5 +13,5 @@ export async function readRun(gateway: Gateway, ask: RunAsk): Promise<Answer> {
   const asking = { tenant, caller, target, reason: undefined };
   const { read } = await permit(tools, asking).catch(denied);
   const found = read ?? (await readUpstreamRun(tools, tenant.connection, target).catch(denied));
-  return answerWithRun(tenant, shown(found));
+  return answerWithRun(tenant, target, found);
 }

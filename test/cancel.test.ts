@@ -242,6 +242,8 @@ interface UpstreamFailure {
   readonly code: string;
   readonly retryAfter?: string;
   readonly shouldRetry?: string | null;
+  /** How many cancels are sent; 1 when it is not said. */
+  readonly attempts?: number;
 }
 
 const FAILURES: readonly UpstreamFailure[] = [
@@ -250,10 +252,10 @@ const FAILURES: readonly UpstreamFailure[] = [
   { name: "404", reply: { status: 404 }, status: 404, code: "run_not_found" },
   {
     name: "429 with Retry-After",
-    reply: { status: 429, headers: { "retry-after": "7" } },
+    reply: { status: 429, headers: { "retry-after": "70" } },
     status: 429,
     code: "upstream_rate_limited",
-    retryAfter: "7",
+    retryAfter: "70",
     shouldRetry: null,
   },
   {
@@ -264,13 +266,14 @@ const FAILURES: readonly UpstreamFailure[] = [
     retryAfter: "1",
     shouldRetry: null,
   },
-  { name: "500", reply: { status: 500 }, status: 502, code: "upstream_error" },
-  { name: "503", reply: { status: 503 }, status: 502, code: "upstream_error" },
+  { name: "500", reply: { status: 500 }, status: 502, code: "upstream_error", attempts: 2 },
+  { name: "503", reply: { status: 503 }, status: 502, code: "upstream_error", attempts: 2 },
   {
     name: "502 in HTML",
     reply: { status: 502, body: "<h1>Bad gateway</h1>", headers: { "content-type": "text/html" } },
     status: 502,
     code: "upstream_error",
+    attempts: 2,
   },
   {
     name: "a redirect",
@@ -281,32 +284,35 @@ const FAILURES: readonly UpstreamFailure[] = [
 ];
 
 describe.each(["POST", "GET"])("an upstream that answers %s with", (method) => {
-  it.each(FAILURES)("$name", async ({ reply, status, code, retryAfter, shouldRetry }) => {
-    const gateway = await createHarness();
-    const ids = await gateway.startRun();
-    await gateway.forgetCalls();
-    await gateway.fault({ match: { method }, reply });
-    const response = await gateway.cancel(ids, await gateway.tokenFor(ANN));
-    const body = await response.clone().text();
-    expect(await refused(response)).toMatchObject({
-      status,
-      code,
-      param: null,
-      retryAfter: retryAfter ?? null,
-      shouldRetry: shouldRetry === undefined ? "false" : shouldRetry,
-    });
-    for (const text of ["Incorrect", "sk-", "org-", "Bad gateway", "elsewhere", "Sorry about"]) {
-      expect(body).not.toContain(text);
-    }
-    expect((await gateway.calls()).some(({ path }) => path.includes("elsewhere"))).toBe(false);
-    // A cancel that was sent is an outcome; one that was not is a refusal.
-    const [event] = await gateway.eventsOf(ids);
-    expect(event).toMatchObject(
-      method === "POST"
-        ? { type: "cancel", decision: { allowed: true }, outcome: { result: code, attempts: 1 } }
-        : { type: "denied", decision: { allowed: false, code }, outcome: null },
-    );
-  });
+  it.each(FAILURES)(
+    "$name",
+    async ({ reply, status, code, retryAfter, shouldRetry, attempts = 1 }) => {
+      const gateway = await createHarness();
+      const ids = await gateway.startRun();
+      await gateway.forgetCalls();
+      await gateway.fault({ match: { method }, reply });
+      const response = await gateway.cancel(ids, await gateway.tokenFor(ANN));
+      const body = await response.clone().text();
+      expect(await refused(response)).toMatchObject({
+        status,
+        code,
+        param: null,
+        retryAfter: retryAfter ?? null,
+        shouldRetry: shouldRetry === undefined ? "false" : shouldRetry,
+      });
+      for (const text of ["Incorrect", "sk-", "org-", "Bad gateway", "elsewhere", "Sorry about"]) {
+        expect(body).not.toContain(text);
+      }
+      expect((await gateway.calls()).some(({ path }) => path.includes("elsewhere"))).toBe(false);
+      // A cancel that was sent is an outcome; one that was not is a refusal.
+      const [event] = await gateway.eventsOf(ids);
+      expect(event).toMatchObject(
+        method === "POST"
+          ? { type: "cancel", decision: { allowed: true }, outcome: { result: code, attempts } }
+          : { type: "denied", decision: { allowed: false, code }, outcome: null },
+      );
+    },
+  );
 });
 
 describe("an upstream that", () => {

@@ -25,7 +25,9 @@ function importsOf(sources: Sources): Imports {
 }
 
 /** The files of src/upstreams that hold no fact about any one upstream. */
-const NO_ADAPTERS = ["index", "call", "read", "stop"].map((name) => `src/upstreams/${name}.ts`);
+const NO_ADAPTERS = ["index", "call", "health", "list", "read", "stop"].map(
+  (name) => `src/upstreams/${name}.ts`,
+);
 /** What adapters are written with: known by the adapters, knowing none. */
 const FOR_ADAPTERS = ["upstream", "json"].map((name) => `src/upstreams/${name}.ts`);
 

@@ -4,7 +4,7 @@
 import * as z from "zod";
 import type { TenantEntry } from "../../src/config/schema.ts";
 import { FAILURES } from "../../src/failure.ts";
-import { type Grant, isGranted } from "../../src/identity/claims.ts";
+import { type Grant, grantedThreads, grantsRun } from "../../src/identity/claims.ts";
 import { dependsOnRun } from "../../src/policy/authorise.ts";
 import { Run } from "../../src/runs/run.ts";
 import { type Answer, ask, type Check, nameOf, notChecked, ok, problem } from "./check.ts";
@@ -141,7 +141,7 @@ function asksUpstream({ entry, scopes, grants }: Holder): boolean {
     case "credential":
       return true;
     case "grant":
-      return isGranted(grants, NO_RUN);
+      return grantsRun(grants, NO_RUN) || grantedThreads(grants, NO_RUN).length > 0;
     case "registry":
       return dependsOnRun(rules, assistants, scopes);
   }

@@ -6,7 +6,7 @@ import { Refusal } from "../failure.ts";
 import type { Caller } from "../identity/claims.ts";
 import type { Log } from "../logger.ts";
 import { type Pending, type Permit, refusalIn, ruleIn } from "../policy/permit.ts";
-import type { StopResult } from "../upstreams/stop.ts";
+import { handedOn, type StopResult } from "../upstreams/stop.ts";
 import type { Target } from "../upstreams/upstream.ts";
 import { VERSION } from "../version.ts";
 import { within } from "../within.ts";
@@ -31,6 +31,8 @@ export interface AuditTools {
   readonly signer: Signer;
   readonly nameSubject: NameSubject;
   readonly newId: () => string;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   readonly sleep: (ms: number) => Promise<void>;
   readonly log: Log;
 }
@@ -52,6 +54,8 @@ export interface Entry {
   readonly auditId: string | null;
   /** Another cancel of the same run was under way; this is what came of it. */
   readonly handover: Handover | null;
+  /** Milliseconds that it waited for another cancel of the same run. */
+  readonly waitedMs: number;
   readonly event: AuditEvent;
 }
 
@@ -60,7 +64,7 @@ export async function describe(
   tools: AuditTools,
   tenant: Tenant,
   caller: Caller,
-  target: Target | null,
+  target: { readonly threadId: string | null; readonly runId: string | null } | null,
   reason: string | null,
   request: RequestFacts,
 ): Promise<AuditEvent> {
@@ -136,10 +140,10 @@ export async function begin(
   const id = tools.newId();
   const direct = { ...intent.event, id, time: timeOf(id) };
   if (await writeDirect(tools, direct, retentionDays)) {
-    return { auditId: id, handover: null, event: direct };
+    return { auditId: id, handover: null, waitedMs: 0, event: direct };
   }
   if (tenant.audit.on_failure === "refuse") throw new Refusal("audit_unavailable");
-  return { auditId: null, handover: null, event: direct };
+  return { auditId: null, handover: null, waitedMs: 0, event: direct };
 }
 
 /** With the rule that allows it. Throws the refusal where the registry speaks against it. */
@@ -171,10 +175,13 @@ async function join(
   leader: string | null,
 ): Promise<Entry> {
   const { event, leadMs } = intent;
-  if (leader === null) return { auditId: event.id, handover: null, event };
+  const entry = { auditId: event.id, handover: null, waitedMs: 0, event };
+  if (leader === null) return entry;
+  const startedAt = tools.now();
   const joinMs = LEADS * leadMs + WRITE_TIMEOUT_MS;
   const joining = tools.ledger(tenant.id).join(intent, leader);
-  return { auditId: event.id, handover: await within(tools, joinMs, joining), event };
+  const handover = await within(tools, joinMs, joining);
+  return { ...entry, handover, waitedMs: tools.now() - startedAt };
 }
 
 /**
@@ -186,8 +193,22 @@ export async function findOwner(
   tenant: Tenant,
   { threadId, runId }: Target,
 ): Promise<string | null> {
+  return await ask(tools, tenant, tools.ledger(tenant.id).ownerOf(threadId, runId));
+}
+
+/** The ids of the runs that are registered on the thread, the newest first. Throws as `findOwner`. */
+export async function findRegistered(
+  tools: AuditTools,
+  tenant: Tenant,
+  threadId: string,
+): Promise<readonly string[]> {
+  const asking = tools.ledger(tenant.id).registeredOn(threadId);
+  return await ask(tools, tenant, asking);
+}
+
+/** Throws `audit_unavailable`. */
+async function ask<T>(tools: AuditTools, tenant: Tenant, asking: Promise<T>): Promise<T> {
   try {
-    const asking = tools.ledger(tenant.id).ownerOf(threadId, runId);
     return await within(tools, WRITE_TIMEOUT_MS, asking);
   } catch (error) {
     tools.log("error", "ledger_unreachable", { tenant: tenant.id, detail: nameOf(error) });
@@ -232,7 +253,11 @@ export async function handOver(
 ): Promise<void> {
   if (handover !== null) return;
   try {
-    await within(tools, WRITE_TIMEOUT_MS, tools.ledger(tenant.id).handOver(event, result));
+    await within(
+      tools,
+      WRITE_TIMEOUT_MS,
+      tools.ledger(tenant.id).handOver(event, handedOn(result)),
+    );
   } catch (error) {
     tools.log("warn", "ledger_unreachable", { tenant: tenant.id, detail: nameOf(error) });
   }
@@ -252,7 +277,13 @@ export async function finish(
   const remember = tenant.connection.adapter.forgetsCancel && result.accepted;
   const lateId = tools.newId();
   const done = await retried(tools, () =>
-    tools.ledger(tenant.id).finish({ event: closed, retentionDays, result, remember, lateId }),
+    tools.ledger(tenant.id).finish({
+      event: closed,
+      retentionDays,
+      result: handedOn(result),
+      remember,
+      lateId,
+    }),
   );
   if (done) return;
   const late = { ...closed, id: lateId, time: timeOf(lateId), intent_id: event.id };

@@ -29,6 +29,8 @@ const PUBLISH_BATCH = 100;
 const UNPUBLISHED_SHOWN = 5_000;
 /** KV takes one write per key and second, so a retry is never sooner. */
 const RETRY_MS = { first: 2_000, longest: 60_000 } as const;
+/** The newest of a thread's registered runs: older ones have ended. */
+const REGISTERED_SHOWN = 20;
 const DAY_MS = 24 * 60 * 60_000;
 /** How long it is remembered that a run was cancelled, for upstreams that do not say. */
 const MEMORY_MS = 30 * DAY_MS;
@@ -88,13 +90,14 @@ export interface LedgerRpc {
   begin(intent: Intent): Promise<string | null>;
   beginIfOwned(claim: Claim): Promise<{ proof: Proof; leader: string | null }>;
   register(registration: Registration): Promise<void>;
-  ownerOf(threadId: string, runId: string): Promise<string | null>;
+  ownerOf(threadId: string | null, runId: string): Promise<string | null>;
+  registeredOn(threadId: string): Promise<readonly string[]>;
   join(intent: Intent, leader: string): Promise<Handover | null>;
   handOver(event: AuditEvent, result: StopResult): Promise<void>;
   finish(finish: Finish): Promise<void>;
   record(event: AuditEvent, retentionDays: number): Promise<void>;
   unpublished(): Promise<Unpublished>;
-  cancelledAt(threadId: string, runId: string): Promise<number | null>;
+  cancelledAt(threadId: string | null, runId: string): Promise<number | null>;
 }
 
 export interface Unpublished {
@@ -160,8 +163,24 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   }
 
   /** Who is registered as the run's owner; null when nobody is, or no longer. */
-  async ownerOf(threadId: string, runId: string): Promise<string | null> {
+  async ownerOf(threadId: string | null, runId: string): Promise<string | null> {
     return this.#owner(runName(threadId, runId));
+  }
+
+  /** The ids of the thread's registered runs, the newest first. */
+  async registeredOn(threadId: string): Promise<readonly string[]> {
+    const start = runName(threadId, "");
+    // Ids have neither the slash nor what follows it, so this is the range of the thread's names.
+    const rows = this.#sql
+      .exec<{ run: string }>(
+        "SELECT run FROM owners WHERE run >= ? AND run < ? AND until > ? ORDER BY until DESC LIMIT ?",
+        start,
+        `${start.slice(0, -1)}0`,
+        this.#tools.now(),
+        REGISTERED_SHOWN,
+      )
+      .toArray();
+    return rows.map(({ run }) => run.slice(start.length));
   }
 
   #begin(intent: Intent): string | null {
@@ -241,7 +260,7 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   }
 
   /** When a cancel of the run was taken upstream, in Unix seconds. */
-  async cancelledAt(threadId: string, runId: string): Promise<number | null> {
+  async cancelledAt(threadId: string | null, runId: string): Promise<number | null> {
     const [row] = this.#sql
       .exec<{ at: number }>("SELECT at FROM stops WHERE run = ?", runName(threadId, runId))
       .toArray();
@@ -466,9 +485,9 @@ const SCHEMA = `
   CREATE INDEX IF NOT EXISTS owners_by_time ON owners (until);
 `;
 
-/** Ids have no slash, so no two runs share a name. */
+/** Ids have no slash and are not empty, so no two runs share a name. */
 function runName(threadId: string | null, runId: string | null): string {
-  return `${threadId}/${runId}`;
+  return `${threadId ?? ""}/${runId}`;
 }
 
 function runOf({ target }: AuditEvent): string {

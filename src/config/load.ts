@@ -7,9 +7,11 @@ import {
   addressesIn,
   BaseDocument,
   type CREDENTIALS,
+  deletesRuns,
   describeProblem,
   type Issuer,
   isLoopbackHttp,
+  NO_DELETION,
   namesIn,
   provesNothing,
   rateBinding,
@@ -90,6 +92,8 @@ export async function loadTenant(
   const { upstream: name, credential, second_credential, ...policy } = parsed.value;
   const entry = upstreams.get(name);
   if (entry === undefined) return bad(`there is no upstream named '${name}'`);
+  if (deletesRuns(entry) && !policy.accepts_deletion)
+    return bad(`accepts_deletion: ${NO_DELETION}`);
   const local = context.allowLoopbackHttp
     ? undefined
     : tokenUrlsIn(parsed.value).find(isLoopbackHttp);

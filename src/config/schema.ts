@@ -4,7 +4,7 @@ import * as z from "zod";
 import { ALGORITHMS } from "../identity/jwk.ts";
 import { PublishedKeys } from "../identity/key-set.ts";
 import { REDACTABLE } from "../runs/normalise.ts";
-import { UPSTREAMS } from "../upstreams/index.ts";
+import { adapterOf, UPSTREAMS } from "../upstreams/index.ts";
 
 /** Also a KV key part and a Durable Object name, so it is narrow and compared byte by byte. */
 export const TENANT_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/;
@@ -51,13 +51,19 @@ function isPlainUrl(address: string): boolean {
   if (url === null || url.username !== "" || url.password !== "") return false;
   // An empty query or fragment leaves no trace in the parsed address.
   if (/[?#]/.test(address)) return false;
-  return url.protocol === "https:" || isLoopbackHttp(address);
+  return isLoopbackHttp(address) || (url.protocol === "https:" && !isInside(url.hostname));
 }
 
-export const Address = z
-  .string()
-  .max(512)
-  .refine(isPlainUrl, { error: "must be an https URL without user, query or fragment" });
+/** Names and numbers of one's own network: no place for a key, or a token, to be sent by mistake. */
+function isInside(hostname: string): boolean {
+  const name = hostname.replace(/\.$/, "");
+  // The parser has made four numbers of every other way to write an IPv4 address.
+  return /^(\d+\.){3}\d+$|^\[|^localhost$|\.(localhost|local|internal)$/.test(name);
+}
+
+export const Address = z.string().max(512).refine(isPlainUrl, {
+  error: "must be an https URL of a public host name, without user, query or fragment",
+});
 
 /** An asterisk may stand in a URL's host; here it would only look as if it covered others. */
 function isExactOrigin(origin: string): boolean {
@@ -232,8 +238,10 @@ const TenantShape = z.strictObject({
     .string()
     .regex(/^[a-z][a-z0-9_]{0,31}$/, "a tier is 1-32 of a-z, 0-9 and '_', as 'standard'")
     .optional(),
+  /** A cancel may delete the run, and with it what the run has done: some upstreams can do that. */
+  accepts_deletion: z.boolean().default(false),
   on_terminal: z.enum(["run", "error"]).default("run"),
-  redact: z.array(z.enum(REDACTABLE)).default([]),
+  redact: z.array(z.enum([...REDACTABLE, "output"])).default([]),
   /** Tokens that are refused before their time, by `jti`. */
   revoked_tokens: z.array(z.string().min(1).max(255)).max(1_000).default([]),
   audit: Audit.prefault({}),
@@ -277,8 +285,12 @@ export const ConfigDocument = z
     for (const [id, { upstream, ownership, ...tenant }] of tenants) {
       const refuse = (member: string, message: string): void =>
         context.addIssue({ code: "custom", path: ["tenants", id, member], message });
-      if (!Object.hasOwn(document.upstreams, upstream)) {
-        refuse("upstream", `there is no upstream named '${upstream}'`);
+      const entry = Object.hasOwn(document.upstreams, upstream)
+        ? document.upstreams[upstream]
+        : undefined;
+      if (entry === undefined) refuse("upstream", `there is no upstream named '${upstream}'`);
+      else if (!tenant.accepts_deletion && deletesRuns(entry)) {
+        refuse("accepts_deletion", NO_DELETION);
       }
       if (ownership.source !== "credential") continue;
       for (const { member, name } of namesIn(tenant)) {
@@ -332,6 +344,14 @@ export function addressesIn({ issuers, upstreams }: Addressed): string[] {
   ];
 }
 type Addressed = Pick<BaseDocument, "issuers" | "upstreams">;
+
+/** Two keys to turn: the upstream's entry, and the consent of each tenant there. */
+export const NO_DELETION =
+  "the upstream's cancel deletes the run and what it has done: set it to true to accept that";
+
+export function deletesRuns({ kind, base_url: _, ...options }: UpstreamEntry): boolean {
+  return adapterOf(kind).deletesRun(options);
+}
 
 export function provesNothing(who: string): string {
   return `proves nothing, since ${who} has the same`;

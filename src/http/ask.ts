@@ -32,6 +32,11 @@ export interface CancelAsk extends RunAsk {
   readonly prefer: Preferences;
 }
 
+/** Every active run of a thread. */
+export interface CancelThreadAsk extends Omit<CancelAsk, "target"> {
+  readonly target: { readonly threadId: string; readonly runId: null };
+}
+
 /** Of the app's backend, which says whose run it has started. */
 const REGISTER_SCOPE = "runs:register";
 
@@ -50,13 +55,15 @@ export interface ExplainAsk extends Ask {
 /** Ids arrive decoded, so this is what stands between a path and a proxy. */
 const Id = z.string().regex(/^[A-Za-z0-9_-]{1,128}$/);
 export const RunParams = z.object({ thread_id: Id, run_id: Id });
+export const ThreadParams = z.object({ thread_id: Id });
+export const ResponseParams = z.object({ response_id: Id });
 
 export const ExportQuery = z.object({ cursor: z.string().max(2_048).optional() });
 export const ListQuery = ExportQuery.extend({
   limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(50),
 });
 
-type RunIds = z.infer<typeof RunParams>;
+type RunIds = z.infer<typeof RunParams> | z.infer<typeof ResponseParams>;
 
 export function readAsk(context: Context): Ask {
   return {
@@ -79,16 +86,29 @@ export function readAuditAsk(context: Context): Ask {
   return { ...readAsk(context), assertion };
 }
 
-export function readRunAsk(context: Context, { thread_id, run_id }: RunIds): RunAsk {
-  return { ...readAsk(context), target: { threadId: thread_id, runId: run_id } };
+export function readRunAsk(context: Context, ids: RunIds): RunAsk {
+  return { ...readAsk(context), target: targetOf(ids) };
+}
+
+function targetOf(ids: RunIds): Target {
+  if ("response_id" in ids) return { threadId: null, runId: ids.response_id };
+  return { threadId: ids.thread_id, runId: ids.run_id };
 }
 
 export function readCancelAsk(context: Context, ids: RunIds): CancelAsk {
-  return {
-    ...readRunAsk(context, ids),
-    reason: () => readReason(context.req.raw),
-    prefer: readPreferences(context.req.header("prefer")),
-  };
+  return { ...readRunAsk(context, ids), ...readWishes(context) };
+}
+
+export function readCancelThreadAsk(
+  context: Context,
+  { thread_id }: z.infer<typeof ThreadParams>,
+): CancelThreadAsk {
+  const target = { threadId: thread_id, runId: null };
+  return { ...readAsk(context), target, ...readWishes(context) };
+}
+
+function readWishes({ req }: Context): Pick<CancelAsk, "reason" | "prefer"> {
+  return { reason: () => readReason(req.raw), prefer: readPreferences(req.header("prefer")) };
 }
 
 export function readRegisterAsk(context: Context, ids: RunIds): RegisterAsk {
@@ -104,11 +124,11 @@ export function readExplainAsk(context: Context): ExplainAsk {
     ...readAsk(context),
     target: null,
     question: async () => {
-      const body = await readBody(context.req.raw, ExplainBody);
-      const ids = RunParams.safeParse(body);
+      const { thread_id, run_id } = await readBody(context.req.raw, ExplainBody);
+      const named = [run_id, ...(thread_id === null ? [] : [thread_id])];
       // A malformed id is an unknown one.
-      if (!ids.success) return null;
-      return { threadId: ids.data.thread_id, runId: ids.data.run_id };
+      if (!named.every((id) => Id.safeParse(id).success)) return null;
+      return { threadId: thread_id, runId: run_id };
     },
   };
 }
@@ -144,7 +164,8 @@ const OwnerBody = z.strictObject({
   subject: Name,
 });
 
-const ExplainBody = z.strictObject({ thread_id: z.string(), run_id: z.string() });
+/** Null: a response, which is named alone. */
+const ExplainBody = z.strictObject({ thread_id: z.string().nullable(), run_id: z.string() });
 
 /** A person's network, not the person: /24 of IPv4, /48 of IPv6. */
 function networkOf(ip: string | undefined): string | null {

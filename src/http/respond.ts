@@ -2,6 +2,7 @@
 import type { Context, MiddlewareHandler } from "hono";
 import type { RequestIdVariables } from "hono/request-id";
 import type { Answer } from "../answer.ts";
+import type { ThreadAnswer } from "../cancel-thread.ts";
 import { FAILURES, type Refusal, type Trail } from "../failure.ts";
 import { narrowCors } from "./cors.ts";
 
@@ -14,7 +15,7 @@ export const stamped: MiddlewareHandler<{ Variables: RequestIdVariables }> = asy
   c.res.headers.set("cache-control", "no-store");
 };
 
-export function respond(context: Context, { run, origins, cancel }: Answer): Response {
+export function respond(context: Context, { shown, origins, cancel }: Answer): Response {
   if (cancel !== null) {
     context.header("audit-id", cancel.auditId ?? "none");
     context.header("cancel-outcome", cancel.outcome);
@@ -23,7 +24,36 @@ export function respond(context: Context, { run, origins, cancel }: Answer): Res
     }
   }
   narrowCors(context, origins);
-  return context.json(run, 200);
+  return context.json(shown, 200);
+}
+
+/** The headers are lists in the order of `data`. */
+export function respondThread(
+  context: Context,
+  { answers, failures, hasMore, origins }: ThreadAnswer,
+): Response {
+  const cancels = answers.flatMap(({ cancel }) => cancel ?? []);
+  if (cancels.length > 0) {
+    context.header("audit-id", cancels.map(({ auditId }) => auditId ?? "none").join(", "));
+    context.header("cancel-outcome", cancels.map(({ outcome }) => outcome).join(", "));
+  }
+  const applied = cancels[0]?.preferenceApplied ?? null;
+  if (applied !== null) context.header("preference-applied", applied);
+  narrowCors(context, origins);
+  const data = answers.map(({ shown }) => shown);
+  const errors = failures.map(({ runId, refusal }) => ({
+    run_id: runId,
+    audit_id: refusal.trail?.auditId ?? null,
+    error: errorOf(refusal),
+  }));
+  return context.json({
+    object: "list",
+    data,
+    first_id: data[0]?.["id"] ?? null,
+    last_id: data.at(-1)?.["id"] ?? null,
+    has_more: hasMore,
+    ...(errors.length === 0 ? {} : { errors }),
+  });
 }
 
 export function respondRegistered(context: Context, { auditId, origins }: Trail): Response {
@@ -32,7 +62,7 @@ export function respondRegistered(context: Context, { auditId, origins }: Trail)
   return context.body(null, 204);
 }
 
-/** All four keys of the envelope, always. What really happened stays in the log. */
+/** The one envelope. What really happened stays in the log. */
 export function respondRefusal(context: Context, refusal: Refusal): Response {
   const { reason, trail } = refusal;
   context.set("refusal", refusal);
@@ -46,13 +76,13 @@ export function respondRefusal(context: Context, refusal: Refusal): Response {
   // A malformed id is refused before there is a record or a tenant: with either of them in the reply
   // it could be told from a run that is another's.
   if (trail !== undefined && reason !== "run_not_found") respondTrail(context, trail);
-  const error = {
-    message: refusal.words ?? failure.message,
-    type: failure.type,
-    param: refusal.param ?? null,
-    code: reason,
-  };
-  return context.json({ error }, failure.status);
+  return context.json({ error: errorOf(refusal) }, failure.status);
+}
+
+/** All four keys, always. */
+function errorOf({ reason, words, param }: Refusal) {
+  const { message, type } = FAILURES[reason];
+  return { message: words ?? message, type, param: param ?? null, code: reason };
 }
 
 function respondTrail(context: Context, trail: Trail): void {

@@ -14,9 +14,12 @@ const MAX_GRANTS = 64;
 /** What OpenID Connect Core §2 and §3.3.2.11 put in ID tokens, which say who somebody is, not what may be done. */
 const ID_TOKEN_CLAIMS = ["nonce", "at_hash", "c_hash"];
 
-/** What a token grants by itself: one run, or every run of a thread (RFC 9396, `run_cancel`). */
+/**
+ * What a token grants by itself: one run, or every run of a thread (RFC 9396, `run_cancel`). One of the
+ * two is named; without a thread it is a run that is named alone.
+ */
 export interface Grant {
-  readonly threadId: string;
+  readonly threadId: string | null;
   readonly runId: string | null;
 }
 
@@ -59,7 +62,7 @@ const Audiences = z.union([
 /** Strict: a member that is not known here may narrow the grant, and a misspelt one must not widen it. */
 const GrantDetail = z.strictObject({
   type: z.literal("run_cancel"),
-  thread_id: z.string(),
+  thread_id: z.string().optional(),
   run_id: z.string().optional(),
 });
 
@@ -176,14 +179,22 @@ function grantsOf(value: unknown): Grant[] {
   return value.slice(0, MAX_GRANTS).flatMap((detail: unknown) => {
     const parsed = GrantDetail.safeParse(detail);
     if (!parsed.success) return [];
-    return [{ threadId: parsed.data.thread_id, runId: parsed.data.run_id ?? null }];
+    const { thread_id: threadId = null, run_id: runId = null } = parsed.data;
+    return threadId === null && runId === null ? [] : [{ threadId, runId }];
   });
 }
 
-export function isGranted(grants: readonly Grant[], { threadId, runId }: Target): boolean {
+/** The run is granted by its name. Who names it alone means the one run of that id that there is. */
+export function grantsRun(grants: readonly Grant[], { threadId, runId }: Target): boolean {
   return grants.some(
-    (grant) => grant.threadId === threadId && (grant.runId === null || grant.runId === runId),
+    (grant) => grant.runId === runId && (threadId === null || grant.threadId === threadId),
   );
+}
+
+/** The threads that are granted whole, and on one of which the run may be. */
+export function grantedThreads(grants: readonly Grant[], { threadId }: Target): string[] {
+  const threads = grants.flatMap((grant) => (grant.runId === null ? (grant.threadId ?? []) : []));
+  return threadId === null ? threads : threads.filter((thread) => thread === threadId);
 }
 
 function nameOrNull(value: unknown): string | null {

@@ -1,7 +1,7 @@
 // Whose run is it? Proof, from the source that the tenant's config names. No proof means no.
 import type { Tenant } from "../config/load.ts";
 import { asRefusal } from "../failure.ts";
-import { type Caller, isGranted } from "../identity/claims.ts";
+import { type Caller, grantedThreads, grantsRun } from "../identity/claims.ts";
 import { member } from "../upstreams/json.ts";
 import { type ReadRun, readUpstreamRun, type UpstreamTools } from "../upstreams/read.ts";
 import type { Target } from "../upstreams/upstream.ts";
@@ -10,6 +10,8 @@ import type { Proof } from "./authorise.ts";
 export interface OwnershipTools extends UpstreamTools {
   /** Who is registered as the run's owner; null when nobody is. Throws `audit_unavailable`. */
   readonly ownerOf: (target: Target) => Promise<string | null>;
+  /** The runs that are registered on the thread, the newest first. Throws `audit_unavailable`. */
+  readonly registeredOn: (threadId: string) => Promise<readonly string[]>;
 }
 
 export interface Proved {
@@ -37,15 +39,14 @@ export async function proveOwnership(
     needed ? await readUpstreamRun(tools, connection, target) : null;
   switch (ownership.source) {
     case "grant": {
-      const named = isGranted(
-        caller.grants.filter(({ runId }) => runId !== null),
-        target,
-      );
+      const named = grantsRun(caller.grants, target);
+      const threads = grantedThreads(caller.grants, target);
       // A run that is not granted is not read either: an unknown one costs the same.
-      if (!named && !isGranted(caller.grants, target)) return { proof: "nothing", read: null };
-      const checksThread = !named && !connection.adapter.cancelChecksThread;
+      if (!named && threads.length === 0) return { proof: "nothing", read: null };
+      const checksThread =
+        !named && (target.threadId === null || !connection.adapter.cancelChecksThread);
       const read = await readIf(mustRead || checksThread);
-      const proved = !checksThread || read?.thread === target.threadId;
+      const proved = !checksThread || threads.some((thread) => thread === read?.thread);
       return { proof: proved ? "person" : "nothing", read };
     }
     case "credential":

@@ -74,12 +74,16 @@ export async function explain(
   return decide(tools, asking, found, proof);
 }
 
+/** Throws `insufficient_scope` when no rule could allow the caller anything. */
+export function assertHoldsRule({ rules }: Tenant, { scopes }: Caller): void {
+  if (heldRules(rules, scopes).some(({ effect }) => effect === "allow")) return;
+  throw new Refusal("insufficient_scope", { detail: "no rule's scopes" });
+}
+
 /** Nothing is asked for a caller who has no rule's scopes. */
 async function prove(tools: OwnershipTools, { tenant, caller, target }: Asking): Promise<Proved> {
   const { rules, assistants } = tenant;
-  if (!heldRules(rules, caller.scopes).some(({ effect }) => effect === "allow")) {
-    throw new Refusal("insufficient_scope", { detail: "no rule's scopes" });
-  }
+  assertHoldsRule(tenant, caller);
   const mustRead = dependsOnRun(rules, assistants, caller.scopes);
   return await proveOwnership(tools, tenant, caller, target, mustRead);
 }

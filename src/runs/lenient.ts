@@ -77,6 +77,21 @@ export function jsonText(value: unknown): string | undefined {
   return plain === null ? undefined : JSON.stringify(plain);
 }
 
+/** An object's members as pairs of texts, cut and dropped to fit; undefined when it is no object. */
+export function textPairs(
+  value: unknown,
+  limits: { readonly pairs: number; readonly key: number; readonly value: number },
+): Record<string, string> | undefined {
+  if (!isRecord(value)) return undefined;
+  const pairs = Object.entries(value).flatMap(([name, held]): [string, string][] => {
+    const key = name.toWellFormed();
+    const words = typeof held === "string" ? held.toWellFormed() : jsonText(held);
+    const dropped = key === "__proto__" || key.length > limits.key || words === undefined;
+    return dropped ? [] : [[key, cut(words, limits.value)]];
+  });
+  return Object.fromEntries(pairs.slice(0, limits.pairs));
+}
+
 /** An object whose keys are the tenant's own, such as a JSON schema: copied whole or not at all. */
 export function freeRecord(value: unknown): unknown {
   return isRecord(value) && !isDeeper(value, MAX_DEPTH) ? plainJson(value) : undefined;

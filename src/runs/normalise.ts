@@ -14,6 +14,7 @@ import {
   pick,
   seconds,
   text,
+  textPairs,
   word,
 } from "./lenient.ts";
 import {
@@ -97,7 +98,7 @@ export const REDACTABLE: readonly Redactable[] = FILLED.filter(
  */
 export function normaliseRun(
   input: unknown,
-  target: { readonly threadId: string; readonly runId: string },
+  target: { readonly threadId: string | null; readonly runId: string },
 ): Run {
   const identity = identify(input, target);
   const fields = FILLED.map((key) => [key, fieldOf(input, key, identity.status)]);
@@ -106,20 +107,20 @@ export function normaliseRun(
   return Run.parse({ ...identity, ...Object.fromEntries(fields) });
 }
 
-function identify(input: unknown, target: { threadId: string; runId: string }): Identity {
+function identify(input: unknown, target: { threadId: string | null; runId: string }): Identity {
   const id = text(pick(input, "id", "run_id"));
   if (id === undefined) throw unusable("the upstream answered without the id of a run");
   if (id !== target.runId) throw unusable("the upstream answered with another run");
 
   // Some servers look a run up by its id alone, so this is the check that it is on the thread.
   const threadId = pick(input, "thread_id");
-  if (threadId !== undefined && text(threadId) !== target.threadId) {
+  if (target.threadId !== null && threadId !== undefined && text(threadId) !== target.threadId) {
     throw new Refusal("run_not_found", { detail: "the run is not on this thread" });
   }
 
   const status = statusWord(pick(input, "status"));
   if (status === undefined) throw unusable("the upstream answered without a known status");
-  return { id, thread_id: target.threadId, status };
+  return { id, thread_id: target.threadId ?? text(threadId) ?? "", status };
 }
 
 function unusable(detail: string): Refusal {
@@ -227,14 +228,7 @@ function fileSearchOptions(value: unknown): unknown {
 }
 
 function metadata(value: unknown): unknown {
-  if (!isRecord(value)) return undefined;
-  const pairs = Object.entries(value).flatMap(([name, held]) => {
-    const key = name.toWellFormed();
-    const words = typeof held === "string" ? held.toWellFormed() : jsonText(held);
-    const dropped = key === "__proto__" || key.length > METADATA_LIMITS.key || words === undefined;
-    return dropped ? [] : [[key, cut(words, METADATA_LIMITS.value)]];
-  });
-  return Object.fromEntries(pairs.slice(0, METADATA_LIMITS.pairs));
+  return textPairs(value, METADATA_LIMITS);
 }
 
 /** Of the three counts any two give the third; with one alone the bill is unknown. */

@@ -1,9 +1,18 @@
 // `assistants`: any server on the threads/runs wire that the gateway itself speaks to its clients.
-// Source: OpenAI's published Run API (retired at OpenAI on 2026-08-26), open-assistant-api.
+// Source: OpenAI's published Run API (retired at OpenAI on 2026-08-26), open-assistant-api,
+// `@azure/ai-agents` 1.1.0 for Microsoft Foundry's classic agents (until 2027-03-31).
 // Not verified live: the texts for an unknown run, and those of hosted services.
+import * as z from "zod";
 import { normaliseRun } from "../runs/normalise.ts";
-import { errorMessage, member } from "./json.ts";
-import type { Reply, Upstream } from "./upstream.ts";
+import { entries, errorMessage, member } from "./json.ts";
+import {
+  bearer,
+  type Meaning,
+  type Reply,
+  type Upstream,
+  type UpstreamOptions,
+  USUAL,
+} from "./upstream.ts";
 
 /**
  * OpenAI: `Cannot cancel run with status 'completed'.`
@@ -13,25 +22,42 @@ const STATE_REFUSAL = /^(Cannot cancel run with status '[a-z_]+'|run \S+ (alread
 const UNKNOWN = /^No (thread|run|assistant) found with id/;
 /** The only server known to have switched the whole API off: there, any other 404 means just that. */
 const RETIRED_ORIGIN = "https://api.openai.com";
+const API_VERSION = /^[A-Za-z0-9._-]{1,32}$/;
 
 export const assistants: Upstream = {
+  ...USUAL,
   kind: "assistants",
-  options: {},
-  credential: { header: "authorization", prefix: "Bearer " },
-  headers: { "openai-beta": "assistants=v2" },
-  forgetsCancel: false,
+  // Foundry wants it with every request; others do not know it.
+  options: { api_version: z.string().regex(API_VERSION, "such as v1 or 2025-05-01").optional() },
+  credential: () => bearer,
+  headers: () => ({ "openai-beta": "assistants=v2" }),
   deadlineMs: 10_000,
 
-  cancel: ({ threadId, runId }) => ({
+  cancel: ({ threadId, runId }, options) => ({
     method: "POST",
     path: ["threads", threadId, "runs", runId, "cancel"],
+    query: versioned(options),
   }),
-  read: ({ threadId, runId }) => ({ method: "GET", path: ["threads", threadId, "runs", runId] }),
+  read: ({ threadId, runId }, options) => ({
+    method: "GET",
+    path: ["threads", threadId, "runs", runId],
+    query: versioned(options),
+  }),
+  // There is no filter by status. A thread takes one run at a time, so the active one is the newest.
+  list: {
+    requests: (threadId, options) => [
+      {
+        method: "GET",
+        path: ["threads", threadId, "runs"],
+        query: { limit: "100", order: "desc", ...versioned(options) },
+      },
+    ],
+    runsIn: entries,
+    idOf: (object) => member(object, "id"),
+  },
 
-  isStateRefusal: ({ status, body }) => status === 400 && STATE_REFUSAL.test(errorMessage(body)),
-  isUnknownRun: (reply) => reply.status === 404 && !retired(reply),
-  isRetired: retired,
-
+  forgetsCancel: false,
+  meaning,
   toRun: normaliseRun,
   // open-assistant-api looks the run up by its id alone: the thread must merely exist.
   cancelChecksThread: false,
@@ -39,6 +65,13 @@ export const assistants: Upstream = {
   metadata: (body) => member(body, "metadata"),
 };
 
-function retired({ status, body, origin }: Reply): boolean {
-  return status === 404 && origin === RETIRED_ORIGIN && !UNKNOWN.test(errorMessage(body));
+function meaning({ status, body, origin }: Reply): Meaning | null {
+  const message = errorMessage(body);
+  if (status === 400 && STATE_REFUSAL.test(message)) return "refused_by_state";
+  if (status !== 404) return null;
+  return origin === RETIRED_ORIGIN && !UNKNOWN.test(message) ? "upstream_retired" : "run_not_found";
+}
+
+function versioned({ api_version }: UpstreamOptions): Readonly<Record<string, string>> {
+  return api_version === undefined ? {} : { "api-version": api_version };
 }

@@ -4,6 +4,7 @@ import { Refusal } from "../failure.ts";
 import { readBytes } from "../http/body.ts";
 import type { Log } from "../logger.ts";
 import { VERSION } from "../version.ts";
+import type { Health } from "./health.ts";
 import type { Reply, Upstream, UpstreamOptions, UpstreamRequest } from "./upstream.ts";
 
 /** The most that is read of a reply, after decoding. */
@@ -30,6 +31,8 @@ export interface Connection {
 
 export interface CallTools {
   readonly fetch: typeof fetch;
+  /** How the upstream of that base URL is doing. */
+  readonly healthOf: (baseUrl: string) => Health;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly traceparent: string | undefined;
@@ -46,7 +49,8 @@ export interface UpstreamReply extends Reply {
  * no effect. Any status is a reply, that of a redirect too: it is not followed. Throws `Refusal`:
  * `upstream_timeout` when `signal` ends it, `upstream_unreachable` when the connection fails,
  * `upstream_error` when the body is over the cap or cannot be decoded; before anything is sent,
- * `run_not_found` for an id that would move the path, `config_invalid` for an impossible key.
+ * `run_not_found` for an id that would move the path, `config_invalid` for an impossible key,
+ * `overloaded` while a failing upstream is left alone.
  */
 export async function call(
   tools: CallTools,
@@ -57,12 +61,12 @@ export async function call(
   const url = addressOf(connection.baseUrl, request);
   const key = await keyFor(connection, null, signal);
   if (key === null) throw new Refusal("config_invalid", { detail: "there is no upstream key" });
-  const reply = await send(tools, connection, request.method, url, key, signal);
+  const reply = await send(tools, connection, request, url, key, signal);
   if (!isKeyRefused(reply)) return reply;
   const other = await keyFor(connection, key, signal);
   if (other === null) return reply;
   tools.log("warn", "upstream_key_refused", { upstream: connection.name, status: reply.status });
-  return await send(tools, connection, request.method, url, other, signal);
+  return await send(tools, connection, request, url, other, signal);
 }
 
 /** A key that cannot be had leaves no doubt: what was sent before, if anything, was refused. */
@@ -84,24 +88,36 @@ export function isKeyRefused({ status }: Pick<Reply, "status">): boolean {
   return status === 401 || status === 403;
 }
 
+/** Of the server, or of what stands before it, and not of the run. */
+const GATEWAY_ERRORS: readonly number[] = [502, 503, 504];
+/** A request that was given less time than this and ran out of it says nothing of the upstream. */
+const FAIR_MS = 1_000;
+
 async function send(
-  { fetch: fetcher, now, traceparent }: CallTools,
+  { fetch: fetcher, healthOf, now, traceparent }: CallTools,
   connection: Connection,
-  method: UpstreamRequest["method"],
+  { method, body }: UpstreamRequest,
   url: URL,
   key: string,
   signal: AbortSignal,
 ): Promise<UpstreamReply> {
+  const headers = headersFor(connection, key, traceparent);
+  if (body !== undefined) headers.set("content-type", "application/json");
   const init: RequestInit = {
     method,
-    headers: headersFor(connection, key, traceparent),
+    headers,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     // Followed, a redirect would carry the key: workerd strips only `Authorization`.
     redirect: "manual",
     signal,
   };
+  const report = healthOf(connection.baseUrl).admit();
+  const sentAt = now();
   try {
     const response = await fetcher(url.href, init);
     const text = await readText(response);
+    // A 500 may be this one run's; others of the same upstream must not pay for it.
+    report(!GATEWAY_ERRORS.includes(response.status));
     return {
       status: response.status,
       text,
@@ -111,16 +127,23 @@ async function send(
       retryAfterSeconds: retryAfterOf(response.headers, now()),
     };
   } catch (error) {
-    throw asRefusal(error, signal);
+    const refusal = asRefusal(error, signal);
+    const answered = refusal.reason === "upstream_error";
+    const hurried = refusal.reason === "upstream_timeout" && now() - sentAt < FAIR_MS;
+    if (!hurried) report(answered);
+    throw refusal;
   }
 }
 
 /** The address, checked to be the one that was meant: no segment may move it. */
 function addressOf(baseUrl: string, { path, query = {} }: UpstreamRequest): URL {
   // Nothing between two slashes, or after the last, would name the list instead of the run.
-  if (path.some((segment) => segment === "" || !segment.isWellFormed())) throw moved();
+  const segments = path.map((segment) => {
+    if (segment === null || segment === "" || !segment.isWellFormed()) throw moved();
+    return encodeURIComponent(segment);
+  });
   const base = new URL(baseUrl);
-  const pathname = `${base.pathname.replace(/\/$/, "")}/${path.map(encodeURIComponent).join("/")}`;
+  const pathname = `${base.pathname.replace(/\/$/, "")}/${segments.join("/")}`;
   const url = new URL(pathname, base.origin);
   if (url.origin !== base.origin || url.pathname !== pathname) throw moved();
   url.search = new URLSearchParams(query).toString();
@@ -136,17 +159,18 @@ const PRINTABLE = /^[ -~]+$/;
 
 /** New headers only: nothing of the client's request reaches an upstream. */
 function headersFor(
-  { adapter }: Connection,
+  { adapter, options }: Connection,
   key: string,
   traceparent: string | undefined,
 ): Headers {
+  const { header, prefix } = adapter.credential(options);
   if (!PRINTABLE.test(key.trim())) {
     throw new Refusal("config_invalid", { detail: "the upstream key does not fit in a header" });
   }
-  const headers = new Headers(adapter.headers);
+  const headers = new Headers(adapter.headers(options));
   headers.set("accept", "application/json");
   headers.set("user-agent", `stopgate/${VERSION}`);
-  headers.set(adapter.credential.header, adapter.credential.prefix + key.trim());
+  headers.set(header, prefix + key.trim());
   if (traceparent !== undefined) headers.set("traceparent", traceparent);
   return headers;
 }

@@ -1,4 +1,5 @@
 // Small readings that every adapter shares: members of unknown JSON, error texts. Pure.
+import { Refusal } from "../failure.ts";
 
 /** The member of that name, when `value` is an object that has it itself. */
 export function member(value: unknown, name: string): unknown {
@@ -10,7 +11,14 @@ export function text(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** `error.message` of OpenAI's envelope; empty when there is none. */
+/** `error.message` of OpenAI's envelope, or the `detail` of servers made with FastAPI; else empty. */
 export function errorMessage(body: unknown): string {
-  return text(member(member(body, "error"), "message")) ?? "";
+  return text(member(member(body, "error"), "message")) ?? text(member(body, "detail")) ?? "";
+}
+
+/** The entries of a list, bare or as the `data` of OpenAI's. Throws `Refusal("upstream_error")`. */
+export function entries(body: unknown): readonly unknown[] {
+  const list = Array.isArray(body) ? body : member(body, "data");
+  if (!Array.isArray(list)) throw new Refusal("upstream_error", { detail: "no list of runs" });
+  return list;
 }

@@ -4,8 +4,16 @@
 import * as z from "zod";
 import { normaliseRun } from "../runs/normalise.ts";
 import type { Run } from "../runs/run.ts";
-import { member, text } from "./json.ts";
-import type { Reply, RunContext, Upstream } from "./upstream.ts";
+import { entries, member, text } from "./json.ts";
+import {
+  bearer,
+  type Meaning,
+  type Reply,
+  type RunContext,
+  type Upstream,
+  type UpstreamOptions,
+  USUAL,
+} from "./upstream.ts";
 
 /** Statuses whose counterpart does not depend on anything else. */
 const STATUS: ReadonlyMap<string, string> = new Map([
@@ -21,12 +29,15 @@ const STATUS: ReadonlyMap<string, string> = new Map([
 const REFUSALS: readonly number[] = [400, 409, 422];
 
 export const langgraph: Upstream = {
+  ...USUAL,
   kind: "langgraph",
-  options: { action: z.enum(["interrupt"]).default("interrupt") },
-  credential: { header: "x-api-key", prefix: "" },
-  headers: {},
-  // See `statusOf`; and there is no `cancelled_at`.
-  forgetsCancel: true,
+  options: {
+    action: z.enum(["interrupt", "rollback"]).default("interrupt"),
+    /** Deployments with authentication of their own read `Authorization`. */
+    auth: z.enum(["x-api-key", "bearer"]).default("x-api-key"),
+  },
+  credential: ({ auth }) => (auth === "bearer" ? bearer : { header: "x-api-key", prefix: "" }),
+  headers: () => ({}),
   deadlineMs: 10_000,
 
   // No `wait`: the JS server reads `wait=0` and `wait=false` as true and blocks until the run ends.
@@ -36,18 +47,39 @@ export const langgraph: Upstream = {
     query: { action },
   }),
   read: ({ threadId, runId }) => ({ method: "GET", path: ["threads", threadId, "runs", runId] }),
+  // Those that wait come first: stopped last, they would have begun by then.
+  list: {
+    requests: (threadId) =>
+      ["pending", "running"].map((status) => ({
+        method: "GET",
+        path: ["threads", threadId, "runs"],
+        query: { status, limit: "100" },
+      })),
+    runsIn: entries,
+    idOf: (object) => member(object, "run_id"),
+  },
 
-  isStateRefusal: (reply) => REFUSALS.includes(reply.status) && !isNoUuid(reply),
-  // `404 Not Found` is the server's word for an unknown route: a wrong base URL, not a wrong run.
-  isUnknownRun: (reply) =>
-    (reply.status === 404 && reply.text !== "404 Not Found") || isNoUuid(reply),
-  isRetired: () => false,
-
+  // See `statusOf`; and there is no `cancelled_at`.
+  forgetsCancel: true,
+  // What a rollback has deleted can be shown only as it was before.
+  readsFirst: rollsBack,
+  deletesRun: rollsBack,
+  meaning,
   toRun,
-  cancelChecksThread: true,
   threadOf: (body) => member(body, "thread_id"),
   metadata: (body) => member(body, "metadata"),
 };
+
+function rollsBack({ action }: UpstreamOptions): boolean {
+  return action === "rollback";
+}
+
+function meaning(reply: Reply): Meaning | null {
+  if (isNoUuid(reply)) return "run_not_found";
+  if (REFUSALS.includes(reply.status)) return "refused_by_state";
+  // `404 Not Found` is the server's word for an unknown route: a wrong base URL, not a wrong run.
+  return reply.status === 404 && reply.text !== "404 Not Found" ? "run_not_found" : null;
+}
 
 /** An id that is no UUID is refused before it is looked up: 422 in Python, 400 in JS. */
 function isNoUuid(reply: Reply): boolean {

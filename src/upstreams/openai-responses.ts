@@ -2,38 +2,66 @@
 // Source: OpenAI's published spec and its Azure contract tests. Not verified live: the text for an
 // incomplete response, and whether a cancel clears the output.
 
+import * as z from "zod";
 import { Refusal } from "../failure.ts";
 import { normaliseRun } from "../runs/normalise.ts";
+import { normaliseResponse } from "../runs/response.ts";
 import type { Run } from "../runs/run.ts";
 import { errorMessage, member, text } from "./json.ts";
-import type { RunContext, Upstream } from "./upstream.ts";
+import {
+  bearer,
+  type Meaning,
+  type Reply,
+  type RunContext,
+  type Upstream,
+  type UpstreamOptions,
+  USUAL,
+} from "./upstream.ts";
 
 /** `Cannot cancel a completed response.` and its kin; the text does not name the state reliably. */
-const STATE_REFUSAL = /^(Cannot cancel |Responses can only be cancelled )/;
+const STATE_REFUSAL =
+  /^(Cannot cancel |Responses can only be cancelled |Only background responses can be cancelled)/;
 
 export const openaiResponses: Upstream = {
+  ...USUAL,
   kind: "openai-responses",
-  options: {},
-  credential: { header: "authorization", prefix: "Bearer " },
-  headers: {},
-  // There is no `cancelled_at`, and `completed_at` is set only on completion.
-  forgetsCancel: true,
+  options: {
+    dialect: z.enum(["openai", "litellm", "perplexity"]).default("openai"),
+    /** Azure OpenAI takes its own keys in `api-key`. */
+    auth: z.enum(["bearer", "api-key"]).default("bearer"),
+  },
+  credential: ({ auth }) => (auth === "api-key" ? { header: "api-key", prefix: "" } : bearer),
+  headers: () => ({}),
   deadlineMs: 15_000,
 
   // There is no thread in the path: the id alone names the response.
-  cancel: ({ runId }) => ({ method: "POST", path: ["responses", runId, "cancel"] }),
-  read: ({ runId }) => ({ method: "GET", path: ["responses", runId] }),
+  cancel: ({ runId }, options) => ({
+    method: "POST",
+    path: [collection(options), runId, "cancel"],
+  }),
+  read: ({ runId }, options) => ({ method: "GET", path: [collection(options), runId] }),
 
-  isStateRefusal: ({ status, body }) =>
-    (status === 400 || status === 409) && STATE_REFUSAL.test(errorMessage(body)),
-  isUnknownRun: ({ status }) => status === 404,
-  isRetired: () => false,
-
-  toRun,
+  // There is no `cancelled_at`, and `completed_at` is set only on completion.
+  forgetsCancel: true,
   cancelChecksThread: false,
+  // LiteLLM's own responses are overwritten by a cancel even when they have completed.
+  readsFirst: ({ dialect }) => dialect === "litellm",
+  meaning,
+  toRun,
+  toResponse: normaliseResponse,
   threadOf: namedThread,
   metadata: (body) => member(body, "metadata"),
 };
+
+function collection({ dialect }: UpstreamOptions): string {
+  return dialect === "perplexity" ? "agent" : "responses";
+}
+
+function meaning({ status, body }: Reply): Meaning | null {
+  if (status === 404) return "run_not_found";
+  const refused = (status === 400 || status === 409) && STATE_REFUSAL.test(errorMessage(body));
+  return refused ? "refused_by_state" : null;
+}
 
 /** A Response in the words of a Run. What has no counterpart is left to the fills of `normaliseRun`. */
 function toRun(body: unknown, context: RunContext): Run {
@@ -44,7 +72,7 @@ function toRun(body: unknown, context: RunContext): Run {
     {
       id: get("id"),
       created_at: get("created_at"),
-      thread_id: context.threadId,
+      thread_id: context.threadId ?? namedThread(body),
       assistant_id:
         text(member(get("metadata"), "assistant_id")) ?? text(member(get("prompt"), "id")),
       status,
@@ -78,7 +106,7 @@ function namedThread(body: unknown): string | undefined {
 
 function assertThread(body: unknown, { threadId }: RunContext): void {
   const named = namedThread(body);
-  if (named !== undefined && named !== threadId) {
+  if (threadId !== null && named !== undefined && named !== threadId) {
     throw new Refusal("run_not_found", { detail: "the response is of another thread" });
   }
 }

@@ -1,13 +1,18 @@
 // Reads one run: the proof of ownership before a cancel, the truth after it. Sends nothing but GETs.
 import { Refusal } from "../failure.ts";
+import { normaliseRun } from "../runs/normalise.ts";
 import { isTerminal, type Run } from "../runs/run.ts";
 import { type CallTools, type Connection, call, isKeyRefused, type UpstreamReply } from "./call.ts";
-import type { Target } from "./upstream.ts";
+import type { RunContext, Target } from "./upstream.ts";
 
 const READ_TIMEOUT_MS = 4_000;
 
 export interface UpstreamTools extends CallTools {
   readonly sleep: (ms: number) => Promise<void>;
+  /** At least 0, less than 1. For jitter only. */
+  readonly random: () => number;
+  /** When everything has to be over, in milliseconds since the epoch. */
+  readonly endsAt: number;
   /** When the ledger remembers a cancel of the run, in Unix seconds. Asked only where needed. */
   readonly recall: (target: Target) => Promise<number | null>;
 }
@@ -15,12 +20,18 @@ export interface UpstreamTools extends CallTools {
 /** A run as it was read. */
 export interface ReadRun {
   readonly run: Run;
+  /** The object as the upstream answered it. Not for clients. */
+  readonly body: unknown;
   /** The pairs that its creator attached. */
   readonly metadata: unknown;
   /** The thread that the upstream says it is on, where it says so. */
   readonly thread: unknown;
   /** When a cancel of it was taken, as far as the gateway knows, in Unix seconds. */
   readonly cancelledAt: number | null;
+  /** The upstream has deleted it, as its cancel does there; what is shown is the gateway's own. */
+  readonly isDeleted: boolean;
+  /** How long the upstream asks to be left alone. */
+  readonly retryAfterSeconds: number | undefined;
 }
 
 /**
@@ -33,8 +44,11 @@ export async function readUpstreamRun(
   target: Target,
 ): Promise<ReadRun> {
   const recalled = connection.adapter.forgetsCancel ? tools.recall(target) : null;
-  const [cancelledAt, reply] = await Promise.all([recalled, requestRun(tools, connection, target)]);
-  return interpret(connection, reply, target, cancelledAt);
+  const [cancelledAt, replies] = await Promise.all([
+    recalled,
+    requestRun(tools, connection, target),
+  ]);
+  return interpret(connection, replies, { ...target, cancelledAt });
 }
 
 /**
@@ -50,62 +64,104 @@ export function windingDown(run: Run): Run {
   return { ...run, status: "cancelling", required_action: null, cancelled_at: null, usage: null };
 }
 
-export interface ReadOptions {
-  /** When this cancel was sent, in Unix seconds; null when the run's state refused it. */
-  readonly cancelledAt: number | null;
-  readonly deadline?: AbortSignal;
-}
-
-/** The run as it stands, with what this very request knows of a cancel. Throws as `readUpstreamRun`. */
+/**
+ * The run as it stands, with what this very request knows of a cancel: when it was sent, in Unix
+ * seconds; null when the run's state refused it. Throws as `readUpstreamRun`.
+ */
 export async function fetchRun(
   tools: UpstreamTools,
   connection: Connection,
   target: Target,
-  { cancelledAt, deadline }: ReadOptions,
+  cancelledAt: number | null,
 ): Promise<ReadRun> {
-  const reply = await requestRun(tools, connection, target, deadline);
-  return interpret(connection, reply, target, cancelledAt);
+  const replies = await requestRun(tools, connection, target);
+  return interpret(connection, replies, { ...target, cancelledAt });
 }
 
-function requestRun(
+/** `ms` from now, or when everything has to be over. */
+export function bounded({ now, endsAt }: UpstreamTools, ms: number): AbortSignal {
+  return AbortSignal.timeout(Math.max(Math.min(ms, endsAt - now()), 0));
+}
+
+interface Replies {
+  readonly own: UpstreamReply;
+  readonly alongside: UpstreamReply | null;
+}
+
+async function requestRun(
   tools: UpstreamTools,
   connection: Connection,
   target: Target,
-  deadline?: AbortSignal,
-): Promise<UpstreamReply> {
+): Promise<Replies> {
   const { adapter, options } = connection;
-  const own = AbortSignal.timeout(READ_TIMEOUT_MS);
-  const signal = deadline === undefined ? own : AbortSignal.any([deadline, own]);
-  return call(tools, connection, adapter.read(target, options), signal);
+  const signal = bounded(tools, READ_TIMEOUT_MS);
+  const other = adapter.alongside?.(target, options);
+  const [own, alongside] = await Promise.all([
+    call(tools, connection, adapter.read(target, options), signal),
+    other === undefined ? null : call(tools, connection, other, signal),
+  ]);
+  return { own, alongside };
 }
 
 function interpret(
   connection: Connection,
-  reply: UpstreamReply,
-  target: Target,
-  cancelledAt: number | null,
+  { own, alongside }: Replies,
+  context: RunContext,
 ): ReadRun {
-  const { adapter } = connection;
-  if (reply.status >= 300) throw refusalFor(connection, reply);
+  const { adapter, options } = connection;
+  const failed = [own, alongside].find((reply) => reply !== null && reply.status >= 300);
+  if (failed !== undefined && failed !== null) {
+    const refusal = refusalFor(connection, failed);
+    const { cancelledAt } = context;
+    const isDeleted = refusal.reason === "run_not_found" && adapter.deletesRun(options);
+    if (cancelledAt === null || !isDeleted) throw refusal;
+    return deletedRun({ ...context, cancelledAt });
+  }
+  const beside = { ...context, alongside: alongside?.body };
   return {
-    run: adapter.toRun(reply.body, { ...target, cancelledAt }),
-    metadata: adapter.metadata(reply.body),
-    thread: adapter.threadOf(reply.body),
+    run: adapter.toRun(own.body, beside),
+    body: own.body,
+    metadata: adapter.metadata(own.body, beside.alongside),
+    thread: adapter.threadOf(own.body),
+    cancelledAt: context.cancelledAt,
+    isDeleted: false,
+    retryAfterSeconds: own.retryAfterSeconds,
+  };
+}
+
+/** All that is left of a run whose cancel was taken where that deletes it. */
+function deletedRun(context: Target & { readonly cancelledAt: number }): ReadRun {
+  const { threadId, runId, cancelledAt } = context;
+  const left = { id: runId, thread_id: threadId, status: "cancelled", cancelled_at: cancelledAt };
+  const run = normaliseRun(left, context);
+  return {
+    run,
+    body: null,
+    metadata: null,
+    thread: undefined,
     cancelledAt,
+    isDeleted: true,
+    retryAfterSeconds: undefined,
   };
 }
 
 /** What a reply that is no success means to the caller. None of its text goes any further. */
 export function refusalFor({ adapter }: Connection, reply: UpstreamReply): Refusal {
   const detail = `the upstream answered ${reply.status}`;
-  if (adapter.isRetired(reply)) return new Refusal("upstream_retired", { detail });
-  if (adapter.isUnknownRun(reply)) return new Refusal("run_not_found", { detail });
+  const meaning = adapter.meaning(reply);
+  if (meaning !== null && meaning !== "accepted" && meaning !== "refused_by_state") {
+    return new Refusal(meaning, { detail });
+  }
   if (isKeyRefused(reply)) {
     return new Refusal("upstream_rejected_credentials", { detail });
   }
+  const { retryAfterSeconds } = reply;
   if (reply.status === 429) {
-    const { retryAfterSeconds = 1 } = reply;
-    return new Refusal("upstream_rate_limited", { detail, retryAfterSeconds });
+    return new Refusal("upstream_rate_limited", {
+      detail,
+      retryAfterSeconds: retryAfterSeconds ?? 1,
+    });
   }
-  return new Refusal("upstream_error", { detail });
+  if (reply.status === 501) return new Refusal("unsupported_by_upstream", { detail });
+  return new Refusal("upstream_error", { detail, retryAfterSeconds });
 }

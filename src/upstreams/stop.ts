@@ -4,14 +4,30 @@ import { asRefusal, type Reason, Refusal } from "../failure.ts";
 import { type Outcome, outcomeOf } from "../runs/outcome.ts";
 import { isTerminal, type Run, type RunStatus } from "../runs/run.ts";
 import { type Connection, call, type UpstreamReply } from "./call.ts";
-import { fetchRun, refusalFor, type UpstreamTools, windingDown } from "./read.ts";
+import { listActiveRuns } from "./list.ts";
+import {
+  bounded,
+  fetchRun,
+  type ReadRun,
+  readUpstreamRun,
+  refusalFor,
+  type UpstreamTools,
+  windingDown,
+} from "./read.ts";
 import type { Target } from "./upstream.ts";
 
 /** The share of what is left of the deadline that a cancel may take: the run has to be read as well. */
 const CANCEL_SHARE = 0.7;
 const MAX_CANCELS = 2;
+/** With less time than this nothing is begun any more. */
+const LEAST_MS = 100;
+/** The pause before a second cancel. */
+const JITTER_MS = { least: 50, most: 250 } as const;
+const TOO_LATE = "There was no time left to send the cancel. Nothing was sent.";
 const FIRST_POLL_MS = 200;
 const LONGEST_POLL_MS = 1_000;
+/** What the last read of a wait may take beyond it. */
+const LAST_READ_MS = 1_000;
 
 /** Plain data: the ledger hands it over to those who asked for the same thing at the same time. */
 export interface StopFacts {
@@ -33,6 +49,8 @@ interface Stopped {
   readonly accepted: boolean;
   /** When our cancel was sent, in Unix seconds; null when none was, or the run's state refused it. */
   readonly cancelledAt: number | null;
+  /** The upstream's own object, as it was last read; null when it was not, or is not handed on. */
+  readonly object: unknown;
 }
 export type StopResult = StopFacts &
   (
@@ -40,11 +58,19 @@ export type StopResult = StopFacts &
     | {
         readonly failure: Reason;
         readonly detail: string;
+        /** Public words in place of the usual ones. */
+        readonly words: string | null;
         readonly retryAfterSeconds: number | null;
       }
   );
 
+/** The result without what only its own request needs: the object may be large. */
+export function handedOn(result: StopResult): StopResult {
+  return "run" in result ? { ...result, object: null } : result;
+}
+
 interface Trace {
+  before: RunStatus | null;
   attempts: number;
   accepted: boolean;
   upstreamStatus: number | null;
@@ -59,17 +85,17 @@ export async function cancelUpstreamRun(
   tools: UpstreamTools,
   connection: Connection,
   target: Target,
-  before: Run | null,
+  before: ReadRun | null,
 ): Promise<StopResult> {
   const startedAt = tools.now();
   const trace: Trace = {
+    before: before?.run.status ?? null,
     attempts: 0,
     accepted: false,
     upstreamStatus: null,
     upstreamRequestId: null,
   };
   const facts = (after: RunStatus | null): StopFacts => ({
-    before: before?.status ?? null,
     after,
     ...trace,
     ms: tools.now() - startedAt,
@@ -78,11 +104,12 @@ export async function cancelUpstreamRun(
     const stopped = await cancelAndDecide(tools, connection, target, before, trace);
     return { ...facts(stopped.run.status), ...stopped };
   } catch (error) {
-    const { reason, detail, retryAfterSeconds } = asRefusal(error);
+    const { reason, detail, words, retryAfterSeconds } = asRefusal(error);
     return {
       ...facts(null),
       failure: reason,
       detail: detail ?? "",
+      words: words ?? null,
       retryAfterSeconds: retryAfterSeconds ?? null,
     };
   }
@@ -92,38 +119,64 @@ async function cancelAndDecide(
   tools: UpstreamTools,
   connection: Connection,
   target: Target,
-  before: Run | null,
+  given: ReadRun | null,
   trace: Trace,
 ): Promise<Stopped> {
-  const { adapter } = connection;
-  const beforeStatus = before?.status ?? null;
-  if (before !== null && isSettled(before)) return judge(before, false, beforeStatus, null);
+  const { adapter, options } = connection;
+  const mustRead = given === null && adapter.readsFirst(options);
+  const before = mustRead ? await readUpstreamRun(tools, connection, target) : given;
+  trace.before = before?.run.status ?? null;
+  if (before !== null) {
+    if (isSettled(before.run)) return judge(before, false, trace.before, null);
+    await assertCancellable(tools, connection, target, before);
+  }
 
-  const endsAt = tools.now() + adapter.deadlineMs;
-  const deadline = AbortSignal.timeout(adapter.deadlineMs);
-  const readWith = (cancelledAt: number | null): Promise<Run> =>
-    fetchRun(tools, connection, target, { cancelledAt, deadline }).then(({ run }) => run);
-
+  const health = tools.healthOf(connection.baseUrl);
+  const readWith = async (cancelledAt: number | null): Promise<ReadRun> => {
+    const read = await fetchRun(tools, connection, target, cancelledAt);
+    return read.isDeleted && before !== null ? deletedFrom(before.run, read) : read;
+  };
+  /** When the last cancel was sent that may have been taken, in Unix seconds. */
+  let sentAt: number | null = null;
+  /** One is still on its way, for all that anybody knows. */
+  let mayYetArrive = false;
+  health.attempted();
   for (;;) {
-    const share = Math.max(endsAt - tools.now(), 0) * CANCEL_SHARE;
-    const signal = AbortSignal.any([deadline, AbortSignal.timeout(share)]);
-    const answer = await sendCancel(tools, connection, target, signal, trace);
+    const answer = await sendCancel(tools, connection, target, trace);
     const nowSeconds = Math.floor(tools.now() / 1_000);
-
     if (answer.kind === "accepted") {
       return await confirm(answer.reply, before, nowSeconds, connection, target, readWith);
     }
-    if (answer.kind === "refused") {
-      const recalled = adapter.forgetsCancel ? await tools.recall(target) : null;
-      return judge(await readWith(recalled), false, beforeStatus, null);
+    const again = trace.attempts < MAX_CANCELS && adapter.repeatsCancel;
+    if (answer.kind === "declined" && again && (await pausedFor(tools, answer.pauseMs))) continue;
+
+    // It may have arrived, or something else has ended the run: its state tells.
+    if (answer.kind === "lost") {
+      sentAt = nowSeconds;
+      mayYetArrive ||= !answer.isAnswered;
     }
-    // Lost: the cancel may have arrived. The state tells; only a run that still moves is asked again.
-    const run = await readWith(nowSeconds).catch((error: unknown) => {
-      throw afterLostReply(answer.refusal, asRefusal(error));
-    });
-    if (isSettled(run) || trace.attempts >= MAX_CANCELS || deadline.aborted) {
-      return judge(run, isSettled(run), beforeStatus, nowSeconds);
+    const read = await readWith(sentAt ?? (await recalled(tools, connection, target))).catch(
+      (error: unknown) => {
+        const refusal = asRefusal(error);
+        if (answer.kind === "refused_by_state") throw refusal;
+        throw sentAt === null ? answer.refusal : afterLostReply(answer.refusal, refusal);
+      },
+    );
+    const settled = isSettled(read.run);
+    if (settled || answer.kind === "refused_by_state") {
+      return judge(read, settled && sentAt !== null, trace.before, sentAt);
     }
+    if (answer.kind === "lost" && again && (await pausedFor(tools, jitter(tools)))) continue;
+    if (mayYetArrive) return judge(read, false, trace.before, sentAt);
+    throw answer.refusal;
+  }
+
+  /** False when there is neither time nor budget for a second cancel. */
+  async function pausedFor(patient: UpstreamTools, ms: number | null): Promise<boolean> {
+    if (ms === null || patient.now() + ms + LEAST_MS > patient.endsAt) return false;
+    if (!health.mayRetry()) return false;
+    await patient.sleep(ms);
+    return true;
   }
 }
 
@@ -132,42 +185,100 @@ function isSettled({ status }: Run): boolean {
   return isTerminal(status) || status === "cancelling";
 }
 
+/** Throws `unsupported_by_upstream` where a cancel would hit something else than this run. */
+async function assertCancellable(
+  tools: UpstreamTools,
+  connection: Connection,
+  target: Target,
+  { run, body }: ReadRun,
+): Promise<void> {
+  const { whyNot, hitsActiveRun } = connection.adapter;
+  const words = whyNot?.(body) ?? null;
+  if (words !== null) throw cannot(words);
+  if (!hitsActiveRun || run.status !== "queued" || target.threadId === null) return;
+  const active = await listActiveRuns(tools, connection, target.threadId);
+  if (active.some(({ id, status }) => id !== target.runId && status !== "queued")) {
+    throw cannot(
+      "This run waits behind another one, and the upstream can only cancel the one that is active.",
+    );
+  }
+}
+
+function cannot(words: string): Refusal {
+  return new Refusal("unsupported_by_upstream", { words, detail: "not by itself", unsent: true });
+}
+
+async function recalled(
+  { recall }: UpstreamTools,
+  { adapter }: Connection,
+  target: Target,
+): Promise<number | null> {
+  return adapter.forgetsCancel ? await recall(target) : null;
+}
+
 type CancelAnswer =
   | { readonly kind: "accepted"; readonly reply: UpstreamReply }
-  | { readonly kind: "refused" }
-  | { readonly kind: "lost"; readonly refusal: Refusal };
+  | { readonly kind: "refused_by_state" }
+  /** Nothing was done. Asked again after `pauseMs` it may be; null: it will not. */
+  | { readonly kind: "declined"; readonly refusal: Refusal; readonly pauseMs: number | null }
+  /** It may have been done all the same; `isAnswered`: with an error, so that it is not on its way any more. */
+  | { readonly kind: "lost"; readonly refusal: Refusal; readonly isAnswered: boolean };
 
-/** Throws `Refusal` for what leaves no doubt: an unknown run, a bad key, a limit. */
+/** Throws `Refusal` for what leaves no doubt and does not change: an unknown run, a bad key. */
 async function sendCancel(
   tools: UpstreamTools,
   connection: Connection,
   target: Target,
-  signal: AbortSignal,
   trace: Trace,
 ): Promise<CancelAnswer> {
   const { adapter, options } = connection;
+  const share = (tools.endsAt - tools.now()) * CANCEL_SHARE;
+  if (share < LEAST_MS) {
+    throw new Refusal("upstream_timeout", { detail: "no time was left", words: TOO_LATE });
+  }
   trace.attempts += 1;
   let reply: UpstreamReply;
   try {
-    reply = await call(tools, connection, adapter.cancel(target, options), signal);
+    reply = await call(tools, connection, adapter.cancel(target, options), bounded(tools, share));
   } catch (error) {
     const refusal = asRefusal(error);
     if (refusal.unsent) trace.attempts -= 1;
+    if (refusal.unsent && trace.attempts > 0) return { kind: "declined", refusal, pauseMs: null };
     if (refusal.unsent || !LOST.includes(refusal.reason)) throw refusal;
-    return { kind: "lost", refusal };
+    return { kind: "lost", refusal, isAnswered: false };
   }
   trace.upstreamStatus = reply.status;
   trace.upstreamRequestId = reply.requestId;
-  if (reply.status < 300) {
+  const meaning = adapter.meaning(reply);
+  if (reply.status < 300 || meaning === "accepted") {
     trace.accepted = true;
     return { kind: "accepted", reply };
   }
   const refusal = refusalFor(connection, reply);
+  const declined = { kind: "declined", refusal } as const;
   // Whatever the second is told, the first may have arrived, and may be why.
-  if (trace.attempts > 1) return { kind: "lost", refusal };
-  if (adapter.isStateRefusal(reply)) return { kind: "refused" };
+  if (trace.attempts > 1) return { ...declined, pauseMs: null };
+  if (meaning === "refused_by_state") return { kind: "refused_by_state" };
+  if (meaning !== null) throw refusal;
+  const { status, retryAfterSeconds } = reply;
+  const isBusy = status === 429 || status === 503;
+  if (isBusy && retryAfterSeconds !== undefined) {
+    const pauseMs = retryAfterSeconds * 1_000 + jitter(tools);
+    if (tools.now() + pauseMs + LEAST_MS > tools.endsAt) throw refusal;
+    return { ...declined, pauseMs };
+  }
+  // Words that nobody has seen yet: the run's state may explain them.
+  if (UNEXPLAINED.includes(status)) return { ...declined, pauseMs: null };
+  if (status > 501 || status === 500) return { kind: "lost", refusal, isAnswered: true };
   throw refusal;
 }
+
+/** Full jitter, in milliseconds. */
+function jitter({ random }: UpstreamTools): number {
+  return JITTER_MS.least + random() * (JITTER_MS.most - JITTER_MS.least);
+}
+
+const UNEXPLAINED: readonly number[] = [400, 409, 422];
 
 /**
  * What leaves open whether the cancel arrived: the connection broke, the answer came too late, or
@@ -184,83 +295,86 @@ function afterLostReply(cancel: Refusal, read: Refusal): Refusal {
 /** An accepted cancel: done when the reply itself says `cancelling`, otherwise the run is read. */
 async function confirm(
   reply: UpstreamReply,
-  before: Run | null,
+  before: ReadRun | null,
   nowSeconds: number,
   { adapter }: Connection,
   target: Target,
-  readWith: (cancelledAt: number) => Promise<Run>,
+  readWith: (cancelledAt: number) => Promise<ReadRun>,
 ): Promise<Stopped> {
   const accepted = { accepted: true, cancelledAt: nowSeconds } as const;
   const said = attempt(() => adapter.toRun(reply.body, { ...target, cancelledAt: nowSeconds }));
   // Some servers cancel by the run's id alone: the answer is all that shows whose run it was.
   if (said instanceof Refusal && said.reason === "run_not_found") throw said;
   if (!(said instanceof Refusal) && !isTerminal(said.status)) {
-    return { ...accepted, run: windingDown(said), outcome: "cancelling" };
+    return { ...accepted, run: windingDown(said), outcome: "cancelling", object: reply.body };
   }
   const read = await readWith(nowSeconds).catch(asRefusal);
-  if (!(read instanceof Refusal)) return judge(read, true, before?.status ?? null, nowSeconds);
-  const known = said instanceof Refusal ? before : said;
+  if (!(read instanceof Refusal)) return judge(read, true, before?.run.status ?? null, nowSeconds);
+  const known = said instanceof Refusal ? (before?.run ?? null) : said;
   if (known === null) throw new Refusal("outcome_unknown", { detail: read.message });
   if (isTerminal(known.status) && known.status !== "cancelled") {
-    return { ...accepted, run: known, outcome: `already_${known.status}` };
+    return { ...accepted, run: known, outcome: `already_${known.status}`, object: reply.body };
   }
   // Accepted, perhaps even said to be cancelled, but no read says so: claim no more than that.
-  return { ...accepted, run: windingDown(known), outcome: "not_confirmed" };
+  return { ...accepted, run: windingDown(known), outcome: "not_confirmed", object: null };
 }
 
 /** A run that was read, in words. One that still moves after an accepted cancel is winding down. */
 function judge(
-  read: Run,
+  read: Pick<ReadRun, "run" | "body">,
   accepted: boolean,
   before: RunStatus | null,
   cancelledAt: number | null,
 ): Stopped {
-  const run = accepted && !isTerminal(read.status) ? windingDown(read) : read;
+  const run = accepted && !isTerminal(read.run.status) ? windingDown(read.run) : read.run;
   const outcome = outcomeOf({ accepted, confirmed: true, before, after: run.status });
-  return { run, outcome, accepted, cancelledAt };
+  return { run, outcome, accepted, cancelledAt, object: read.body };
 }
 
 /**
- * Polls until the run is terminal or `waitMs` have passed (RFC 7240 §4.3), and tells the truth at the
- * end: the last state that was read, or that the last read failed.
+ * Polls until the run is terminal or that time has come (RFC 7240 §4.3), never sooner than the upstream
+ * asks for, and tells the truth at the end: the last state that was read, or that the last read failed.
+ * `until`: milliseconds since the epoch.
  */
 export async function waitUntilTerminal(
   tools: UpstreamTools,
   connection: Connection,
   target: Target,
   stopped: StopResult,
-  waitMs: number,
+  until: number,
 ): Promise<StopResult> {
-  if (!("run" in stopped) || isTerminal(stopped.run.status) || waitMs <= 0) return stopped;
+  if (!("run" in stopped) || isTerminal(stopped.run.status) || until <= tools.now()) return stopped;
+  const patient = { ...tools, endsAt: until + LAST_READ_MS };
+  const cancelledAt = stopped.cancelledAt ?? (await recalled(tools, connection, target));
   let latest: StopResult & Stopped = stopped;
-  const until = tools.now() + waitMs;
-  const { forgetsCancel } = connection.adapter;
-  const recalled = forgetsCancel && stopped.cancelledAt === null ? tools.recall(target) : null;
-  const cancelledAt = stopped.cancelledAt ?? (await recalled);
-  for (let pause = FIRST_POLL_MS; ; pause = Math.min(pause * 1.5, LONGEST_POLL_MS)) {
+  let pause = FIRST_POLL_MS;
+  let askedMs = 0;
+  for (;;) {
     const left = until - tools.now();
-    if (left <= 0 || isTerminal(latest.run.status)) return latest;
-    await tools.sleep(Math.min(pause, left));
-    latest = await readAgain(tools, connection, target, latest, cancelledAt);
+    // It will not be told before the time is up, so there is nothing to wait for.
+    if (left <= 0 || askedMs > left || isTerminal(latest.run.status)) return latest;
+    await tools.sleep(Math.min(Math.max(pause, askedMs), left));
+    pause = Math.min(pause * 1.5, LONGEST_POLL_MS);
+    const read = await fetchRun(patient, connection, target, cancelledAt).catch(asRefusal);
+    askedMs = (read.retryAfterSeconds ?? 0) * 1_000;
+    latest =
+      read instanceof Refusal ? { ...latest, outcome: "not_confirmed" } : after(latest, read);
   }
 }
 
-async function readAgain(
-  tools: UpstreamTools,
-  connection: Connection,
-  target: Target,
-  latest: StopResult & Stopped,
-  cancelledAt: number | null,
-): Promise<StopResult & Stopped> {
-  try {
-    const { run } = await fetchRun(tools, connection, target, { cancelledAt });
-    // A cancel whose answer was lost has arrived after all when the run shows it.
-    const arrived = latest.accepted || (latest.cancelledAt !== null && isSettled(run));
-    const judged = judge(run, arrived, latest.before, latest.cancelledAt);
-    return { ...latest, ...judged, after: judged.run.status };
-  } catch {
-    return { ...latest, outcome: "not_confirmed" };
-  }
+/** What a later read makes of a result. */
+function after(latest: StopResult & Stopped, read: ReadRun): StopResult & Stopped {
+  // A cancel whose answer was lost has arrived after all when the run shows it.
+  const arrived = latest.accepted || (latest.cancelledAt !== null && isSettled(read.run));
+  const kept = read.isDeleted ? deletedFrom(latest.run, read) : read;
+  const judged = judge(kept, arrived, latest.before, latest.cancelledAt);
+  return { ...latest, ...judged, after: judged.run.status };
+}
+
+/** A run that its cancel has deleted is shown as it was before, and cancelled. */
+function deletedFrom(before: Run, read: ReadRun): ReadRun {
+  const { status, cancelled_at } = read.run;
+  return { ...read, run: { ...before, status, cancelled_at, required_action: null } };
 }
 
 function attempt<T>(step: () => T): T | Refusal {

@@ -1,10 +1,12 @@
 // What an upstream is to the gateway: facts. No fetch, no config, no key; `call.ts` does the I/O.
 import type * as z from "zod";
+import type { ResponseObject } from "../runs/response.ts";
 import type { Run } from "../runs/run.ts";
 
-/** The run a request is about. Both ids match `^[A-Za-z0-9_-]{1,128}$`. */
+/** The run a request is about. Ids match `^[A-Za-z0-9_-]{1,128}$`. */
 export interface Target {
-  readonly threadId: string;
+  /** Null where the caller named the run alone, as the Responses API has it. */
+  readonly threadId: string | null;
   readonly runId: string;
 }
 
@@ -14,8 +16,10 @@ export type UpstreamOptions = Readonly<Record<string, string | undefined>>;
 /** A request as an adapter states it: path segments below the base URL, unencoded. */
 export interface UpstreamRequest {
   readonly method: "GET" | "POST";
-  readonly path: readonly string[];
+  readonly path: readonly (string | null)[];
   readonly query?: Readonly<Record<string, string>>;
+  /** Sent as JSON. */
+  readonly body?: unknown;
 }
 
 /** What came back, read within its bounds. */
@@ -29,10 +33,25 @@ export interface Reply {
   readonly origin: string;
 }
 
+/** What a reply means where its status alone does not tell. */
+export type Meaning =
+  /** The cancel was taken, whatever the status says. */
+  | "accepted"
+  /** A cancel that only the run's state explains: it has ended, or is about to. */
+  | "refused_by_state"
+  /** The run or its thread does not exist. */
+  | "run_not_found"
+  /** The API itself is gone. */
+  | "upstream_retired"
+  /** This server does not know how to. */
+  | "unsupported_by_upstream";
+
 /** What the gateway knows about the run besides the reply. */
 export interface RunContext extends Target {
   /** When a cancel of this run was accepted, now or earlier, in Unix seconds; null when never. */
   readonly cancelledAt: number | null;
+  /** What `alongside` was answered; undefined where there is no such thing. */
+  readonly alongside?: unknown;
 }
 
 export interface Upstream {
@@ -41,40 +60,75 @@ export interface Upstream {
   /** The config members that only this kind has. */
   readonly options: Readonly<Record<string, z.ZodType<string | undefined>>>;
   /** The header that carries the key, and what stands before the key in it. */
-  readonly credential: { readonly header: string; readonly prefix: string };
+  credential(options: UpstreamOptions): { readonly header: string; readonly prefix: string };
   /** Further headers of every request. */
-  readonly headers: Readonly<Record<string, string>>;
+  headers(options: UpstreamOptions): Readonly<Record<string, string>>;
+  /** Milliseconds for everything that one cancel takes: some servers answer only once they have wound down. */
+  readonly deadlineMs: number;
+
+  cancel(target: Target, options: UpstreamOptions): UpstreamRequest;
+  read(target: Target, options: UpstreamOptions): UpstreamRequest;
+  /** Another object that says of the run what its own does not; read at the same time. */
+  readonly alongside?: (target: Target, options: UpstreamOptions) => UpstreamRequest;
+  /** How a thread's runs are found; absent where the upstream has no list of them. */
+  readonly list?: RunList;
+
   /**
    * The object itself does not tell that, or when, it was cancelled; the ledger has to remember it
    * and hand it over as `RunContext.cancelledAt`.
    */
   readonly forgetsCancel: boolean;
-  /** Milliseconds for all attempts of one cancel together: some servers answer only once they have wound down. */
-  readonly deadlineMs: number;
+  /**
+   * A cancel of a run that is not on the thread in its path is refused. Where it is not, who may
+   * stop a thread's runs could stop any, so the thread has to be read off the run first.
+   */
+  readonly cancelChecksThread: boolean;
+  /** A cancel that was sent without a look at the run could do harm. */
+  readsFirst(options: UpstreamOptions): boolean;
+  /** A cancel names no run: it hits whichever of the thread is active. */
+  readonly hitsActiveRun: boolean;
+  /** A second cancel, when the first may not have arrived, does no harm to anything else. */
+  readonly repeatsCancel: boolean;
+  /** A cancel deletes the run and what it has done: afterwards the upstream does not know it. */
+  deletesRun(options: UpstreamOptions): boolean;
+  /** Why a run that was read cannot be cancelled by anybody, in public words; null when it can. */
+  readonly whyNot?: (body: unknown) => string | null;
 
-  cancel(target: Target, options: UpstreamOptions): UpstreamRequest;
-  read(target: Target, options: UpstreamOptions): UpstreamRequest;
-
-  /** A refused cancel that only the run's state explains: already terminal, already cancelling. */
-  isStateRefusal(reply: Reply): boolean;
-  /** The reply says that the run or its thread does not exist. */
-  isUnknownRun(reply: Reply): boolean;
-  /** The reply says that the API itself is gone. */
-  isRetired(reply: Reply): boolean;
-
+  /** What a reply, to a cancel or to a read, means here; null leaves it to its status. */
+  meaning(reply: Reply): Meaning | null;
   /**
    * The body of a read, or of a cancel that answers with the run, as a Run. Throws
    * `Refusal("upstream_error")` when it is none, `Refusal("run_not_found")` when it is of another
    * thread.
    */
   toRun(body: unknown, context: RunContext): Run;
-  /**
-   * A cancel of a run that is not on the thread in its path is refused. Where it is not, who may
-   * stop a thread's runs could stop any, so the thread has to be read off the run first.
-   */
-  readonly cancelChecksThread: boolean;
   /** The thread that the object itself says it is on. */
   threadOf(body: unknown): unknown;
   /** The pairs that the run's creator attached, before any trimming: proof of ownership. */
-  metadata(body: unknown): unknown;
+  metadata(body: unknown, alongside?: unknown): unknown;
+  /**
+   * The body of a read as OpenAI's `response`, for callers who speak the Responses API; absent where
+   * the upstream does not. Throws `Refusal("upstream_error")`.
+   */
+  readonly toResponse?: (body: unknown, responseId: string) => ResponseObject;
 }
+
+export interface RunList {
+  /** The newest runs of a thread, 100 at most by each request; those that may still move suffice. */
+  requests(threadId: string, options: UpstreamOptions): readonly UpstreamRequest[];
+  /** The objects in one answer, each as a read of the run would have it. Throws `Refusal("upstream_error")`. */
+  runsIn(body: unknown): readonly unknown[];
+  /** The run's id in such an object. */
+  idOf(object: unknown): unknown;
+}
+
+/** What most upstreams are. */
+export const USUAL = {
+  cancelChecksThread: true,
+  readsFirst: () => false,
+  hitsActiveRun: false,
+  repeatsCancel: true,
+  deletesRun: () => false,
+} as const;
+
+export const bearer = { header: "authorization", prefix: "Bearer " } as const;

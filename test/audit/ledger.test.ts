@@ -570,7 +570,8 @@ describe("fifty clicks at once, by the front door", () => {
     const bodies = new Set(await bodiesOf(responses));
     expect(bodies.size).toBe(1);
     expect(JSON.parse([...bodies][0] ?? "")).toMatchObject({ error: { code: "upstream_error" } });
-    for (const target of targets) expect(await cancelCalls(target)).toBe(1);
+    // Of them all one is sent, and once more after the error.
+    for (const target of targets) expect(await cancelCalls(target)).toBe(2);
     const recorded = await events();
     expectOneLeader(recorded);
     expect(new Set(recorded.map(({ outcome }) => outcome?.result))).toEqual(
@@ -602,6 +603,7 @@ const FAILED: StopResult = {
   ms: 3,
   failure: "upstream_error",
   detail: "status 500",
+  words: null,
   retryAfterSeconds: null,
 };
 

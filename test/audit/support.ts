@@ -36,6 +36,7 @@ export async function openLedger(tenant: string, kv: AuditKv = env.AUDIT) {
     beginIfOwned: (claim) => inside((it) => it.beginIfOwned(claim)),
     register: (registration) => inside((it) => it.register(registration)),
     ownerOf: (thread, run) => inside((it) => it.ownerOf(thread, run)),
+    registeredOn: (thread) => inside((it) => it.registeredOn(thread)),
     join: (intent, leader) => inside((it) => it.join(intent, leader)),
     handOver: (event, result) => inside((it) => it.handOver(event, result)),
     finish: (finish) => inside((it) => it.finish(finish)),
@@ -158,6 +159,7 @@ export const STOPPED: StopResult = {
   outcome: "cancelling",
   accepted: true,
   cancelledAt: null,
+  object: null,
 };
 
 export function intentOf(event: AuditEvent, leadMs = LEAD_MS): Intent {
@@ -210,6 +212,7 @@ export function ledgerWith(ledger: LedgerRpc, replaced: Partial<LedgerRpc>): Led
     beginIfOwned: (claim) => ledger.beginIfOwned(claim),
     register: (registration) => ledger.register(registration),
     ownerOf: (thread, run) => ledger.ownerOf(thread, run),
+    registeredOn: (thread) => ledger.registeredOn(thread),
     join: (intent, leader) => ledger.join(intent, leader),
     handOver: (event, result) => ledger.handOver(event, result),
     finish: (finish) => ledger.finish(finish),
@@ -285,6 +288,7 @@ export function ledgerDown(end: () => Promise<never> = unreachable): LedgerRpc {
     beginIfOwned: end,
     register: end,
     ownerOf: end,
+    registeredOn: end,
     join: end,
     handOver: end,
     finish: end,

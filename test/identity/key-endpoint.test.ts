@@ -43,10 +43,10 @@ describe("a key endpoint", () => {
     expect(await fetches()).toBe(1);
   });
 
-  it("is asked at most three times by a burst of three hundred keys that it does not have", async () => {
+  it("is asked at most three times by a burst of two hundred and fifty keys that it does not have", async () => {
     const { statusBy, statusesOf, fetches } = await createHttpProvider();
     await statusBy(FIRST);
-    expect(await statusesOf(strangers(NEXT, 300))).toEqual([401]);
+    expect(await statusesOf(strangers(NEXT, 250))).toEqual([401]);
     expect((await fetches()) - 1).toBeLessThanOrEqual(3);
   });
 

@@ -680,7 +680,7 @@ describe("the samples", () => {
   it.each([...SAMPLES])("%s is a whole config, with one tenant on one upstream", (name, text) => {
     const { issuers, upstreams, tenants } = parseConfig(name, text);
     for (const issuer of issuers) expect(issuer.jwks_uri).toMatch(/^https:/);
-    expect(Object.values(upstreams)).toEqual([
+    expect(Object.values(upstreams)).toMatchObject([
       { kind: "openai-responses", base_url: "https://api.openai.com/v1" },
     ]);
     expect(Object.keys(tenants)).toEqual(["acme"]);

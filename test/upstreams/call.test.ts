@@ -1,20 +1,21 @@
 // The bounds of every outbound request: where it may go, what it may carry, how long it may take and
 // how much may come back. Listeners are Durable Objects, so that workerd's own `fetch` is what is tried.
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import { asRefusal } from "../../src/failure.ts";
 import { type CallTools, call, type UpstreamReply } from "../../src/upstreams/call.ts";
 import { UPSTREAMS } from "../../src/upstreams/index.ts";
-import type { Upstream, UpstreamRequest } from "../../src/upstreams/upstream.ts";
+import { type Upstream, type UpstreamRequest, USUAL } from "../../src/upstreams/upstream.ts";
 import { VERSION } from "../../src/version.ts";
 import { json, KEY, plain } from "./replies/replies.ts";
 import {
   answering,
   CONNECTION_LOST,
   connectionTo,
+  encoded,
+  gzip,
   keys,
+  listening,
   NOW_SECONDS,
   type Script,
   scripted,
@@ -28,32 +29,21 @@ const NEVER = new AbortController().signal;
 
 /** As plain as an adapter can be. Its key goes in a header that no runtime takes off by itself. */
 const ADAPTER: Upstream = {
+  ...USUAL,
   kind: "test",
   options: {},
-  credential: { header: "x-api-key", prefix: "" },
-  headers: {},
+  credential: () => ({ header: "x-api-key", prefix: "" }),
+  headers: () => ({}),
   forgetsCancel: false,
   deadlineMs: 1_000,
   cancel: ({ threadId, runId }) => ({ method: "POST", path: [threadId, runId, "cancel"] }),
   read: ({ threadId, runId }) => ({ method: "GET", path: [threadId, runId] }),
-  isStateRefusal: () => false,
-  isUnknownRun: () => false,
-  isRetired: () => false,
+  meaning: () => null,
   toRun: () => expect.fail("not called"),
-  cancelChecksThread: true,
   threadOf: () => undefined,
   metadata: () => null,
 };
 const CONNECTION = connectionTo(ADAPTER, BASE);
-
-/** An upstream in the same runtime, behind a real `fetch`: redirects, encodings and aborts are workerd's. */
-async function listening(
-  answer: (request: Request) => Response | Promise<Response>,
-): Promise<Pick<Script, "fetch">> {
-  const stub = env.LEDGER.getByName(crypto.randomUUID());
-  await runInDurableObject(stub, (instance) => Object.assign(instance, { fetch: answer }));
-  return { fetch: (input, init) => stub.fetch(new Request(input, init)) };
-}
 
 function send(
   script: Pick<Script, "fetch">,
@@ -184,15 +174,6 @@ describe("the encoding of a reply", () => {
     expect(reply.body).toBe("é");
   });
 });
-
-async function gzip(content: string | Uint8Array): Promise<ArrayBuffer> {
-  const stream = new Blob([content]).stream().pipeThrough(new CompressionStream("gzip"));
-  return await new Response(stream).arrayBuffer();
-}
-
-function encoded(body: BodyInit, encoding: string): Response {
-  return new Response(body, { headers: { "content-encoding": encoding }, encodeBody: "manual" });
-}
 
 describe("the time of a call", () => {
   it("ends with the signal while nothing has been answered", async () => {

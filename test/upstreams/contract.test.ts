@@ -7,12 +7,24 @@ import { isTerminal, Run, type RunStatus, TERMINAL_STATUSES } from "../../src/ru
 import type { Connection } from "../../src/upstreams/call.ts";
 import { UPSTREAMS } from "../../src/upstreams/index.ts";
 import { type ReadRun, readUpstreamRun, shown } from "../../src/upstreams/read.ts";
-import { cancelUpstreamRun, type StopResult, waitUntilTerminal } from "../../src/upstreams/stop.ts";
+import {
+  cancelUpstreamRun,
+  handedOn,
+  type StopResult,
+  waitUntilTerminal,
+} from "../../src/upstreams/stop.ts";
 import type { Target, Upstream } from "../../src/upstreams/upstream.ts";
 import { VERSION } from "../../src/version.ts";
 import { REPLIES } from "./replies/index.ts";
 import { type Exchange, plain, type Replies, SECRETS, type WireReply } from "./replies/replies.ts";
-import { connectionTo, NOW_SECONDS, type Script, scripted, toolsWith } from "./support.ts";
+import {
+  answering,
+  CONNECTION_LOST,
+  connectionTo,
+  NOW_SECONDS,
+  type Script,
+  toolsWith,
+} from "./support.ts";
 
 const WAIT_MS = 25_000;
 const RECALLED_SECONDS = NOW_SECONDS - 60;
@@ -26,8 +38,12 @@ interface Case {
   readonly target: Target;
   /** Where it is not the usual one. */
   readonly baseUrl?: string;
+  /** Options of the config, over the usual ones. */
+  readonly options?: Readonly<Record<string, string>>;
   /** The run as it was read before; absent when it was not. */
   readonly before?: WireReply;
+  /** What a read before the cancel would say, where the adapter has to make one. */
+  readonly firstRead?: WireReply;
   /** The ledger remembers an earlier cancel. */
   readonly recalls?: true;
   /** The replies to what is sent from then on. */
@@ -66,14 +82,16 @@ describe.each(UPSTREAMS)("$kind", (adapter) => {
   }
 
   describe("stopping a run", () => {
-    it.each(stopCases(replies, adapter))("$name", async (given) => {
+    const cases = stopCases(replies, adapter).map((given) => lookingFirst(given, replies, adapter));
+    it.each(cases)("$name", async (given) => {
       const { result, script, asked } = await stop(adapter, replies, given);
       expectEnd(result, given);
       expectRequests(script, replies, given);
       if (!adapter.forgetsCancel) expect(asked).toEqual([]);
-      expectNoSecret(result);
+      expectNoSecret(handedOn(result));
       const cancels = given.sends.filter((sent) => sent === "cancel").length;
       const lastCancel = given.replies[given.sends.lastIndexOf("cancel")];
+      expect(cancels).toBeLessThanOrEqual(adapter.repeatsCancel ? 2 : 1);
       expect(result).toMatchObject({
         attempts: cancels,
         upstreamStatus: cancels === 0 ? null : lastCancel?.status,
@@ -84,7 +102,7 @@ describe.each(UPSTREAMS)("$kind", (adapter) => {
 
   describe("reading a run", () => {
     it.each(readCases(replies, adapter))("$name", async (given) => {
-      const script = scripted(given.replies);
+      const script = scriptedWith(replies, given);
       const tools = toolsWith(script, given.recalls === undefined ? null : RECALLED_SECONDS);
       const connection = connectionOf(adapter, replies, given);
       const found = await readUpstreamRun(tools, connection, given.target).catch(asRefusal);
@@ -104,16 +122,19 @@ function stopCases(replies: Replies, adapter: Upstream): Case[] {
     ...waitingCases(replies),
     ...cancelCases("a run that wins the race", replies.lostRace, "already_completed", replies),
     ...settledCases(replies, adapter),
-    ...unconfirmedCases(replies),
-    ...malformedCases(replies),
+    ...unconfirmedCases(replies, adapter.readsFirst(replies.options)),
+    ...malformedCases(replies, adapter.readsFirst(replies.options)),
     ...refusedCases(replies).map((given) => ({
       ...given,
       name: `refuses ${given.name}`,
+      firstRead: replies.active.before,
       sends: ["cancel"] as const,
     })),
-    ...replies.unfound.map(({ name, target, cancel }) => ({
+    ...repeatedCases(replies, adapter),
+    ...replies.unfound.map(({ name, target, cancel, read }) => ({
       name: `knows nothing of ${name}`,
       target,
+      firstRead: read,
       replies: [cancel],
       sends: ["cancel"] as const,
       ends: { failure: "run_not_found" } as const,
@@ -130,12 +151,14 @@ function cancelCases(name: string, exchange: Exchange, end: Outcome, replies: Re
   const confirmed = replies.accepting !== "cancelling";
   const once = {
     target,
+    firstRead: before,
     replies: confirmed ? [cancel, after] : [cancel],
     sends: confirmed ? (["cancel", "read"] as const) : (["cancel"] as const),
     ends: confirmed ? settled : underWay,
   };
   const waited = {
     target,
+    firstRead: before,
     replies: [cancel, after],
     sends: ["cancel", "read"] as const,
     waits: true as const,
@@ -175,6 +198,8 @@ function settledCases(replies: Replies, adapter: Upstream): Case[] {
       {
         name: `a run that was ${status}, not read before`,
         target,
+        firstRead: before,
+        ...recalls,
         replies: [cancel, after],
         sends: ["cancel", "read"],
         ends: taken ? { outcome: "cancelled", status } : already,
@@ -189,6 +214,7 @@ function settledCases(replies: Replies, adapter: Upstream): Case[] {
     second.push({
       name: `${name}, not read before`,
       target,
+      firstRead: before,
       replies: [cancel, before],
       sends: ["cancel", "read"],
       ends: underWay,
@@ -198,7 +224,7 @@ function settledCases(replies: Replies, adapter: Upstream): Case[] {
 }
 
 /** The upstream took the cancel, and then the run could not be read. */
-function unconfirmedCases(replies: Replies): Case[] {
+function unconfirmedCases(replies: Replies, readsFirst: boolean): Case[] {
   const { accepting, active, serverError } = replies;
   if (accepting === "cancelling") return [];
   const { target, before, cancel } = active;
@@ -216,20 +242,22 @@ function unconfirmedCases(replies: Replies): Case[] {
     {
       name: "does not say cancelled of a run that cannot be read and was not before",
       target,
+      firstRead: before,
       ...unread,
-      ends: accepting === "cancelled" ? unconfirmed : unknown,
+      ends: accepting === "cancelled" || readsFirst ? unconfirmed : unknown,
     },
   ];
 }
 
 /** A 200 that is no run: what was done shows only in a read. */
-function malformedCases(replies: Replies): Case[] {
+function malformedCases(replies: Replies, readsFirst: boolean): Case[] {
   const { target, before, after } = replies.lostRace;
   const sends = ["cancel", "read"] as const;
   return malformed(replies).flatMap(([name, body]): Case[] => [
     {
       name: `reads the run when the cancel is answered with ${name}`,
       target,
+      firstRead: before,
       replies: [body, after],
       sends,
       ends: { outcome: "already_completed", status: "completed" },
@@ -237,9 +265,12 @@ function malformedCases(replies: Replies): Case[] {
     {
       name: `does not know the outcome when everything is answered with ${name}`,
       target,
+      firstRead: before,
       replies: [body, body],
       sends,
-      ends: { failure: "outcome_unknown" },
+      ends: readsFirst
+        ? { outcome: "not_confirmed", status: "cancelling" }
+        : { failure: "outcome_unknown" },
     },
     {
       name: `claims nothing when everything since is answered with ${name}`,
@@ -267,18 +298,64 @@ function malformed({ active, wrongTypes }: Replies): [string, WireReply][] {
 const PAGE =
   "<!DOCTYPE html><html><head><title>canary</title></head><body>Sign in to canary</body></html>";
 
+/** What is asked for once more, and then is what the run's state says. */
+function repeatedCases(replies: Replies, { repeatsCancel }: Upstream): Case[] {
+  const { active, rateLimited, serverError, overloaded } = replies;
+  const { target, before, after } = active;
+  const failing = (name: string, reply: WireReply): Case[] => [
+    {
+      name: `refuses ${name}, when the run goes on`,
+      target,
+      firstRead: before,
+      replies: repeatsCancel ? [reply, before, reply, before] : [reply, before],
+      sends: repeatsCancel ? ["cancel", "read", "cancel", "read"] : ["cancel", "read"],
+      ends: { failure: "upstream_error" },
+    },
+    {
+      name: `tells of a run that was cancelled by what was answered with ${name}`,
+      target,
+      firstRead: before,
+      replies: [reply, after],
+      sends: ["cancel", "read"],
+      ends: { outcome: "cancelled", status: "cancelled" },
+    },
+  ];
+  const { reply, seconds } = rateLimited;
+  return [
+    ...failing("a server error", serverError),
+    ...failing("an overload", overloaded),
+    {
+      name: "refuses too many requests, after it has waited as long as it was told",
+      target,
+      firstRead: before,
+      replies: repeatsCancel ? [reply, reply, before] : [reply, before],
+      sends: repeatsCancel ? ["cancel", "cancel", "read"] : ["cancel", "read"],
+      ends: { failure: "upstream_rate_limited", retryAfterSeconds: seconds },
+    },
+  ];
+}
+
+/** A cancel that must not be sent unseen begins with a read, and a run that has ended is sent none. */
+function lookingFirst(given: Case, replies: Replies, adapter: Upstream): Case {
+  const { before, firstRead, target } = given;
+  if (!adapter.readsFirst({ ...replies.options, ...given.options })) return given;
+  if (before !== undefined || firstRead === undefined) return given;
+  const all = Object.values(replies.ended).flatMap((exchange) => exchange?.before ?? []);
+  const goesNoFurther = firstRead.status >= 300 || all.includes(firstRead);
+  if (!goesNoFurther) {
+    return {
+      ...given,
+      replies: [firstRead, ...given.replies],
+      sends: ["read", ...given.sends],
+    };
+  }
+  return { ...given, target, replies: [firstRead], sends: ["read"] };
+}
+
 /** Whatever is asked, this is the answer to it: no state of the run explains it. */
 function refusedCases(replies: Replies): Omit<Case, "sends">[] {
   const { target } = replies.active;
-  const {
-    badKey,
-    rateLimited,
-    rateLimitedSilently,
-    serverError,
-    overloaded,
-    retired,
-    wrongAddress,
-  } = replies;
+  const { badKey, rateLimitedSilently, retired, wrongAddress } = replies;
   const as = (name: string, reply: WireReply, ends: Ends, baseUrl?: string) => ({
     name,
     target,
@@ -294,10 +371,7 @@ function refusedCases(replies: Replies): Omit<Case, "sends">[] {
   const away = { ...before, status: 302, headers: { ...before.headers, location } };
   return [
     as("a bad key", badKey, { failure: "upstream_rejected_credentials" }),
-    as("too many requests", rateLimited.reply, limited(rateLimited.seconds)),
     as("too many requests without saying how long", rateLimitedSilently, limited(1)),
-    as("a server error", serverError, { failure: "upstream_error" }),
-    as("an overload", overloaded, { failure: "upstream_error" }),
     as("a redirect", away, { failure: "upstream_error" }),
     ...(wrongAddress === null
       ? []
@@ -316,13 +390,14 @@ function refusedCases(replies: Replies): Omit<Case, "sends">[] {
 }
 
 function dialectCases({ dialects }: Replies): Case[] {
-  return dialects.map(({ name, target, before, replies, ends }) => ({
+  return dialects.map(({ name, target, before, options, replies, ends }) => ({
     name,
     target,
     ...(before === undefined ? {} : { before }),
+    ...(options === undefined ? {} : { options }),
     replies,
     sends: replies.map((_, index) => (index === 0 ? "cancel" : "read")),
-    ends: ends === "run_not_found" ? { failure: ends } : ends,
+    ends: typeof ends === "string" ? { failure: ends } : ends,
   }));
 }
 
@@ -381,6 +456,22 @@ function readCases(replies: Replies, adapter: Upstream): ReadCase[] {
       ends: { failure: "upstream_error" } as const,
     })),
     ...(refusedCases(replies).map((given) => ({ ...given, sends })) as ReadCase[]),
+    ...failedReads(replies),
+  ];
+}
+
+/** A read is not tried again: who asked can. */
+function failedReads(replies: Replies): ReadCase[] {
+  const { target } = replies.active;
+  const { rateLimited, serverError, overloaded } = replies;
+  const { reply, seconds } = rateLimited;
+  const sends = ["read"] as const;
+  const failure = "upstream_error" as const;
+  const limited = { failure: "upstream_rate_limited", retryAfterSeconds: seconds } as const;
+  return [
+    { name: "too many requests", target, replies: [reply], sends, ends: limited },
+    { name: "a server error", target, replies: [serverError], sends, ends: { failure } },
+    { name: "an overload", target, replies: [overloaded], sends, ends: { failure } },
   ];
 }
 
@@ -397,24 +488,43 @@ async function stop(
     given.before === undefined
       ? null
       : await readUpstreamRun(
-          toolsWith(scripted([given.before]), recalled),
+          toolsWith(scriptedWith(replies, { ...given, replies: [given.before] }), recalled),
           connection,
           given.target,
         );
-  const script = scripted(given.replies);
+  const script = scriptedWith(replies, given);
   const tools = toolsWith(script, recalled);
-  const stopped = await cancelUpstreamRun(tools, connection, given.target, read?.run ?? null);
-  const waitMs = given.waits === undefined ? 0 : WAIT_MS;
-  const result = await waitUntilTerminal(tools, connection, given.target, stopped, waitMs);
+  const stopped = await cancelUpstreamRun(tools, connection, given.target, read);
+  const until = tools.now() + (given.waits === undefined ? 0 : WAIT_MS);
+  const result = await waitUntilTerminal(tools, connection, given.target, stopped, until);
   return { result, script, asked: tools.asked };
 }
 
 function connectionOf(
   adapter: Upstream,
   replies: Replies,
-  { baseUrl }: Pick<Case, "baseUrl">,
+  { baseUrl, options }: Pick<Case, "baseUrl" | "options">,
 ): Connection {
-  return connectionTo(adapter, baseUrl ?? replies.baseUrl, replies.options);
+  return connectionTo(adapter, baseUrl ?? replies.baseUrl, { ...replies.options, ...options });
+}
+
+/** What the other object of a read is answered does not count as one of the replies. */
+function scriptedWith(
+  replies: Replies,
+  given: Pick<Case, "replies" | "target" | "baseUrl">,
+): Script {
+  const rest = [...given.replies];
+  const beside = besideOf(replies, given);
+  return answering(({ method, url }) =>
+    `${method} ${url}` === beside?.line ? beside.reply : (rest.shift() ?? CONNECTION_LOST),
+  );
+}
+
+function besideOf(replies: Replies, { target, baseUrl }: Pick<Case, "target" | "baseUrl">) {
+  const { alongside } = replies;
+  if (alongside === undefined) return null;
+  const line = alongside.of(target).replace(replies.baseUrl, baseUrl ?? replies.baseUrl);
+  return { line, reply: alongside.reply };
 }
 
 function expectEnd(result: StopResult, { ends, target }: Case): void {
@@ -458,9 +568,18 @@ function expectRun(run: Run, { threadId, runId }: Target): void {
 function expectRequests(script: Script, replies: Replies, given: Omit<Case, "ends">): void {
   const lines = { cancel: replies.cancelOf(given.target), read: replies.readOf(given.target) };
   const { baseUrl = replies.baseUrl } = given;
-  expect(script.lines()).toEqual(
-    given.sends.map((sent) => lines[sent].replace(replies.baseUrl, baseUrl)),
-  );
+  const beside = besideOf(replies, given);
+  const sent = script.lines().filter((line) => line !== beside?.line);
+  // A dialect may have an address of its own; its method tells what it is.
+  if (given.options === undefined) {
+    const expected = given.sends.map((name) => lines[name].replace(replies.baseUrl, baseUrl));
+    expect(sent).toEqual(expected);
+  } else {
+    const methods = given.sends.map((name) => (name === "cancel" ? "POST" : "GET"));
+    expect(sent.map((line) => line.split(" ")[0])).toEqual(methods);
+  }
+  const reads = given.sends.filter((name) => name === "read").length;
+  expect(script.requests).toHaveLength(sent.length + (beside === null ? 0 : reads));
   const [name, value] = replies.credential;
   const headers = {
     accept: "application/json",
@@ -469,8 +588,13 @@ function expectRequests(script: Script, replies: Replies, given: Omit<Case, "end
     ...replies.headers,
   };
   for (const request of script.requests) {
-    expect(Object.fromEntries(request.headers)).toEqual(headers);
-    expect(request.body).toBeNull();
+    const { cancelBody } = replies;
+    const hasBody = cancelBody !== undefined && request.method === "POST";
+    expect(Object.fromEntries(request.headers)).toEqual({
+      ...headers,
+      ...(hasBody ? { "content-type": "application/json" } : {}),
+    });
+    expect(script.bodies.get(request)).toBe(hasBody ? cancelBody : "");
     expect(request.redirect).toBe("manual");
   }
 }

@@ -168,10 +168,50 @@ describe("a cancel", () => {
     expect(langgraph.cancel(target, {})).toEqual(langgraph.cancel(target, { action: "interrupt" }));
   });
 
-  it("can be no rollback, which deletes the run", () => {
+  it("interrupts, unless the config wants a rollback, which deletes the run", () => {
     const { action } = langgraph.options;
-    expect(action?.safeParse("rollback").success).toBe(false);
+    expect(langgraph.cancel(target, { action: "rollback" })).toEqual({
+      ...langgraph.cancel(target, {}),
+      query: { action: "rollback" },
+    });
     expect(action?.parse(undefined)).toBe("interrupt");
+    expect(action?.parse("rollback")).toBe("rollback");
+    for (const other of ["cancel", "", "Rollback", null]) {
+      expect(action?.safeParse(other).success).toBe(false);
+    }
+  });
+
+  test.each([
+    [undefined, false],
+    ["interrupt", false],
+    ["rollback", true],
+  ])(
+    "of action %s is preceded by a read, and leaves nothing to read after it: %s",
+    (action, is) => {
+      expect(langgraph.readsFirst({ action })).toBe(is);
+      expect(langgraph.deletesRun({ action })).toBe(is);
+    },
+  );
+});
+
+describe("the key", () => {
+  const { auth } = langgraph.options;
+
+  it("goes as LangSmith wants it, or as a deployment's own authentication does", () => {
+    const own = { header: "x-api-key", prefix: "" };
+    expect(langgraph.credential({})).toEqual(own);
+    expect(langgraph.credential({ auth: "x-api-key" })).toEqual(own);
+    expect(langgraph.credential({ auth: "bearer" })).toEqual({
+      header: "authorization",
+      prefix: "Bearer ",
+    });
+  });
+
+  it("goes no other way", () => {
+    expect(auth?.parse(undefined)).toBe("x-api-key");
+    for (const other of ["api-key", "basic", "", null]) {
+      expect(auth?.safeParse(other).success).toBe(false);
+    }
   });
 });
 
@@ -180,19 +220,28 @@ describe("a refusal", () => {
 
   it("of an id that is no UUID is that of an unknown run, and none of its state", () => {
     if (badRequest === undefined) expect.fail("recorded");
-    const reply = replyOf(badRequest.cancel);
-    expect(langgraph.isUnknownRun(reply)).toBe(true);
-    expect(langgraph.isStateRefusal(reply)).toBe(false);
+    expect(badRequest.cancel.status).toBe(400);
+    expect(langgraph.meaning(replyOf(badRequest.cancel))).toBe("run_not_found");
+    const python = plain(422, '{"detail":"Invalid run ID: must be a UUID"}');
+    expect(langgraph.meaning(replyOf(python))).toBe("run_not_found");
+    // Only these two statuses are how a server puts it.
+    expect(langgraph.meaning(replyOf({ ...python, status: 409 }))).toBe("refused_by_state");
+    expect(langgraph.meaning(replyOf({ ...python, status: 500 }))).toBeNull();
   });
 
   test.each([400, 409, 422])("of %i for anything else may be due to its state", (status) => {
     const reply = replyOf(plain(status, "Run is not cancellable"));
-    expect(langgraph.isStateRefusal(reply)).toBe(true);
-    expect(langgraph.isUnknownRun(reply)).toBe(false);
+    expect(langgraph.meaning(reply)).toBe("refused_by_state");
   });
 
   it("by an unknown route is none by an unknown run", () => {
-    expect(langgraph.isUnknownRun(replyOf(plain(404, "404 Not Found")))).toBe(false);
-    expect(langgraph.isUnknownRun(replyOf(plain(404, "Run not found")))).toBe(true);
+    expect(langgraph.meaning(replyOf(plain(404, "404 Not Found")))).toBeNull();
+    expect(langgraph.meaning(replyOf(plain(404, "Run not found")))).toBe("run_not_found");
+    const python = plain(404, '{"detail":"No runs found to cancel."}');
+    expect(langgraph.meaning(replyOf(python))).toBe("run_not_found");
+  });
+
+  test.each([200, 202, 204, 401, 403, 429, 500, 503])("of %i says nothing of the run", (status) => {
+    expect(langgraph.meaning(replyOf(plain(status, "Run not found")))).toBeNull();
   });
 });

@@ -1,4 +1,5 @@
-// A Response in the words of a Run, member by member.
+// A Response in the words of a Run, member by member; what its servers' replies mean, and what a
+// config can say of them.
 import { describe, expect, it, test } from "vitest";
 import type { Refusal } from "../../src/failure.ts";
 import { openaiResponses } from "../../src/upstreams/openai-responses.ts";
@@ -196,21 +197,104 @@ describe("a refusal", () => {
     return { status, body, text: JSON.stringify(body), origin: "https://upstream.test" };
   };
 
-  test.each([
+  const STATE = [
     "Cannot cancel a completed response.",
     "Cannot cancel a synchronous response.",
+    "Cannot cancel an incomplete response.",
     "Cannot cancel response 'resp_1' with status 'completed'",
     "Responses can only be cancelled if they were created with background=true.",
-  ])("of '%s' is due to the state", (message) => {
-    expect(openaiResponses.isStateRefusal(reply(400, message))).toBe(true);
-    expect(openaiResponses.isStateRefusal(reply(409, message))).toBe(true);
-    expect(openaiResponses.isStateRefusal(reply(500, message))).toBe(false);
+  ];
+
+  test.each(STATE)("of '%s' is due to the state", (message) => {
+    for (const status of [400, 409]) {
+      expect(openaiResponses.meaning(reply(status, message))).toBe("refused_by_state");
+      const detail = { ...reply(status, null), body: { detail: message } };
+      expect(openaiResponses.meaning(detail)).toBe("refused_by_state");
+    }
+    for (const status of [200, 401, 422, 500]) {
+      expect(openaiResponses.meaning(reply(status, message))).toBeNull();
+    }
   });
 
   test.each(["Invalid 'response_id'.", "You cannot cancel this.", "", null, 7])(
     "of '%s' is not",
     (message) => {
-      expect(openaiResponses.isStateRefusal(reply(400, message))).toBe(false);
+      for (const status of [400, 409]) {
+        expect(openaiResponses.meaning(reply(status, message))).toBeNull();
+      }
     },
   );
+
+  test.each([...STATE, "Response with id 'resp_1' not found.", "Invalid URL", null])(
+    "with a 404, even of '%s', is of an unknown response",
+    (message) => {
+      expect(openaiResponses.meaning(reply(404, message))).toBe("run_not_found");
+      expect(openaiResponses.meaning(reply(410, message))).toBeNull();
+    },
+  );
+});
+
+describe("the key", () => {
+  const { auth } = openaiResponses.options;
+
+  it("goes as a bearer token, or as Azure wants its own keys", () => {
+    const authorization = { header: "authorization", prefix: "Bearer " };
+    expect(openaiResponses.credential({})).toEqual(authorization);
+    expect(openaiResponses.credential({ auth: "bearer" })).toEqual(authorization);
+    expect(openaiResponses.credential({ auth: "api-key" })).toEqual({
+      header: "api-key",
+      prefix: "",
+    });
+  });
+
+  it("goes no other way", () => {
+    expect(auth?.parse(undefined)).toBe("bearer");
+    for (const other of ["x-api-key", "basic", "", null]) {
+      expect(auth?.safeParse(other).success).toBe(false);
+    }
+  });
+});
+
+describe("a dialect", () => {
+  const target = { threadId: "thread_1", runId: "resp_1" };
+  const { dialect } = openaiResponses.options;
+
+  test.each([
+    [undefined, "responses"],
+    ["openai", "responses"],
+    ["litellm", "responses"],
+    ["perplexity", "agent"],
+  ])("of %s has its responses at /%s", (name, collection) => {
+    const options = { dialect: name };
+    const { cancel, read } = openaiResponses;
+    expect(cancel(target, options)).toEqual({
+      method: "POST",
+      path: [collection, "resp_1", "cancel"],
+    });
+    expect(read(target, options)).toEqual({ method: "GET", path: [collection, "resp_1"] });
+    // The id alone names the response.
+    const alone = { ...target, threadId: null };
+    expect(cancel(alone, options)).toEqual(cancel(target, options));
+  });
+
+  it("of LiteLLM is read before it is cancelled, since a cancel overwrites what has completed", () => {
+    const readsFirst = ["openai", "litellm", "perplexity", undefined].map((name) =>
+      openaiResponses.readsFirst({ dialect: name }),
+    );
+    expect(readsFirst).toEqual([false, true, false, false]);
+    expect(openaiResponses.deletesRun({ dialect: "litellm" })).toBe(false);
+  });
+
+  it("is OpenAI's own unless the config names another that is known", () => {
+    expect(dialect?.parse(undefined)).toBe("openai");
+    for (const other of ["vllm", "", "OpenAI", null]) {
+      expect(dialect?.safeParse(other).success).toBe(false);
+    }
+  });
+
+  it("of Perplexity has a word more for a response that is on its way to its end", () => {
+    expect(toRun({ status: "cancelling" }).status).toBe("cancelling");
+    const response = openaiResponses.toResponse?.({ id: "resp_1", status: "cancelling" }, "resp_1");
+    expect(response).toMatchObject({ id: "resp_1", status: "in_progress" });
+  });
 });

@@ -1,6 +1,10 @@
 // An upstream that follows a script, and the tools to reach it: a clock that only sleeping moves.
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import type { Run } from "../../src/runs/run.ts";
 import type { Connection, NextKey } from "../../src/upstreams/call.ts";
-import type { UpstreamTools } from "../../src/upstreams/read.ts";
+import { createHealths } from "../../src/upstreams/health.ts";
+import type { ReadRun, UpstreamTools } from "../../src/upstreams/read.ts";
 import type { Target, Upstream } from "../../src/upstreams/upstream.ts";
 import { KEY, type WireReply } from "./replies/replies.ts";
 
@@ -16,6 +20,8 @@ export const CONNECTION_LOST = new Error("Network connection lost.");
 export interface Script {
   readonly fetch: typeof fetch;
   readonly requests: Request[];
+  /** What each request carried. */
+  readonly bodies: ReadonlyMap<Request, string>;
   /** `POST https://…`, in the order of their sending. */
   readonly lines: () => string[];
 }
@@ -29,13 +35,16 @@ export function scripted(steps: readonly Step[]): Script {
 /** Answers each request by what `decide` makes of it. */
 export function answering(decide: (request: Request) => Step): Script {
   const requests: Request[] = [];
+  const bodies = new Map<Request, string>();
   return {
     requests,
+    bodies,
     lines: () => requests.map(({ method, url }) => `${method} ${url}`),
     fetch: async (input, init) => {
       const request = new Request(input, init);
       request.signal.throwIfAborted();
       requests.push(request);
+      bodies.set(request, typeof init?.body === "string" ? init.body : "");
       const step = decide(request);
       if (step instanceof Error) throw step;
       if (step === "hang") return await new Promise((_, reject) => endWith(request, reject));
@@ -49,6 +58,24 @@ function endWith({ signal }: Request, reject: (reason: unknown) => void): void {
   signal.addEventListener("abort", () => reject(signal.reason), { once: true });
 }
 
+/** An upstream in the same runtime, behind a real `fetch`: redirects, encodings and aborts are workerd's. */
+export async function listening(
+  answer: (request: Request) => Response | Promise<Response>,
+): Promise<Pick<Script, "fetch">> {
+  const stub = env.LEDGER.getByName(crypto.randomUUID());
+  await runInDurableObject(stub, (instance) => Object.assign(instance, { fetch: answer }));
+  return { fetch: (input, init) => stub.fetch(new Request(input, init)) };
+}
+
+export async function gzip(content: string | Uint8Array): Promise<ArrayBuffer> {
+  const stream = new Blob([content]).stream().pipeThrough(new CompressionStream("gzip"));
+  return await new Response(stream).arrayBuffer();
+}
+
+export function encoded(body: BodyInit, encoding: string): Response {
+  return new Response(body, { headers: { "content-encoding": encoding }, encodeBody: "manual" });
+}
+
 export interface ScriptedTools extends UpstreamTools {
   /** The pauses, in milliseconds. */
   readonly slept: readonly number[];
@@ -56,12 +83,16 @@ export interface ScriptedTools extends UpstreamTools {
   readonly asked: readonly Target[];
 }
 
+const NOW_MS = NOW_SECONDS * 1_000;
+const DEADLINE_MS = 10_000;
+
 /** Sleeping takes no time at all, and moves the clock by what was asked for. */
 export function toolsWith(
   { fetch }: Pick<Script, "fetch">,
   recalled: number | null = null,
+  deadlineMs = DEADLINE_MS,
 ): ScriptedTools {
-  let nowMs = NOW_SECONDS * 1_000;
+  let nowMs = NOW_MS;
   const slept: number[] = [];
   const asked: Target[] = [];
   return {
@@ -69,6 +100,9 @@ export function toolsWith(
     slept,
     asked,
     now: () => nowMs,
+    random: () => 0,
+    endsAt: NOW_MS + deadlineMs,
+    healthOf: createHealths(() => nowMs),
     sleep: async (ms) => {
       slept.push(ms);
       nowMs += ms;
@@ -79,6 +113,19 @@ export function toolsWith(
     },
     traceparent: undefined,
     log: () => undefined,
+  };
+}
+
+/** A run as it was read before, of whose object nothing more is known. */
+export function readAs(run: Run): ReadRun {
+  return {
+    run,
+    body: null,
+    metadata: null,
+    thread: undefined,
+    cancelledAt: null,
+    isDeleted: false,
+    retryAfterSeconds: undefined,
   };
 }
 

@@ -30,6 +30,7 @@ export function createWatch() {
       beginIfOwned: (claim) => real.beginIfOwned(claim),
       register: (registration) => real.register(registration),
       ownerOf: (threadId, runId) => real.ownerOf(threadId, runId),
+      registeredOn: (threadId) => real.registeredOn(threadId),
       join: (intent, leader) => real.join(intent, leader),
       handOver: (event, result) => real.handOver(event, result),
       finish: (finish) => real.finish(finish),

@@ -1,6 +1,7 @@
 // `assistants` on the wire: OpenAI's published examples and texts; open-assistant-api and Foundry
 // classic as dialects. Not recorded anywhere: the texts for `failed` and `expired`, and the 404 of today.
 import {
+  type Dialect,
   type Exchange,
   json,
   OPENAI_BAD_KEY,
@@ -165,48 +166,164 @@ export const assistantsReplies: Replies = {
     reply: openaiError(404, "Invalid URL (POST /v1/threads/thread_abc123/canary)"),
   },
 
-  dialects: [
+  dialects: [...openAssistant(), ...foundry()],
+};
+
+function altered(reply: WireReply, from: string, to: string): WireReply {
+  if (!reply.body.includes(from)) throw new Error(`there is no ${from} to alter`);
+  return { ...reply, body: reply.body.replaceAll(from, to) };
+}
+
+/** Cancels only what is in progress, by the run's id alone, and has an opinion of its own on nulls. */
+function openAssistant(): Dialect[] {
+  const cancelling = openAssistantRun("cancelling", "1699076128.25");
+  const cannot = openAssistantRefusal("run run_abc123 cannot cancel");
+  return [
     {
       name: "open-assistant-api sets cancelled_at at once and has times as floats",
       target: TARGET,
-      replies: [openAssistantRun("cancelling", "1699076128.25")],
+      replies: [cancelling],
+      ends: { outcome: "cancelling", status: "cancelling" },
+    },
+    {
+      name: "open-assistant-api has times as texts without a zone",
+      target: TARGET,
+      replies: [
+        altered(
+          altered(cancelling, "1699076126.5", '"2023-11-04T05:35:26.500000"'),
+          "1699076128.25",
+          '"2023-11-04T05:35:28.250000"',
+        ),
+      ],
       ends: { outcome: "cancelling", status: "cancelling" },
     },
     {
       name: "open-assistant-api refuses a second cancel while it is cancelling",
       target: TARGET,
-      replies: [
-        openAssistantRefusal("run run_abc123 already cancel"),
-        openAssistantRun("cancelling", "1699076128.25"),
-      ],
+      replies: [openAssistantRefusal("run run_abc123 already cancel"), cancelling],
       ends: { outcome: "cancelling", status: "cancelling" },
     },
     {
       name: "open-assistant-api cannot cancel a queued run",
       target: TARGET,
-      replies: [
-        openAssistantRefusal("run run_abc123 cannot cancel"),
-        openAssistantRun("queued", "null"),
-      ],
+      replies: [cannot, openAssistantRun("queued", "null")],
       ends: { outcome: "not_confirmed", status: "queued" },
+    },
+    {
+      name: "open-assistant-api cannot cancel a run that waits for its client, of whose action it shows nothing",
+      target: TARGET,
+      before: openAssistantRun("requires_action", "null"),
+      replies: [cannot, openAssistantRun("requires_action", "null")],
+      ends: { outcome: "not_confirmed", status: "requires_action" },
+    },
+    {
+      name: "open-assistant-api cannot cancel a run that is cancelled",
+      target: TARGET,
+      replies: [cannot, openAssistantRun("cancelled", "1699076130.75")],
+      ends: { outcome: "already_cancelled", status: "cancelled" },
+    },
+    {
+      name: "open-assistant-api cannot cancel a run that has completed, cancelled or not",
+      target: TARGET,
+      replies: [cannot, openAssistantRun("completed", "1699076128.25")],
+      ends: { outcome: "already_completed", status: "completed" },
+    },
+    {
+      name: "open-assistant-api has words where others have objects",
+      target: TARGET,
+      replies: [
+        cannot,
+        altered(
+          altered(
+            openAssistantRun("failed", "null"),
+            '"tool_choice":"auto"',
+            '"tool_choice":"canary"',
+          ),
+          '"incomplete_details":null',
+          '"incomplete_details":"canary"',
+        ),
+      ],
+      ends: { outcome: "already_failed", status: "failed" },
     },
     {
       name: "open-assistant-api cancels a run of another thread, and shows whose it was",
       target: { threadId: "thread_other", runId: "run_abc123" },
-      replies: [openAssistantRun("cancelling", "1699076128.25")],
+      replies: [cancelling],
       ends: "run_not_found",
     },
     {
-      name: "Foundry classic leaves members of an error out",
+      name: "open-assistant-api does not find a run, in its own words",
       target: TARGET,
       replies: [
+        openaiError(404, "run run_abc123 not found", "not_found_error", "resource_not_found"),
+      ],
+      ends: "run_not_found",
+    },
+  ];
+}
+
+/** Microsoft's classic agents: every request names a version, and an error may be all nulls. */
+function foundry(): Dialect[] {
+  const options = { api_version: "v1" };
+  const error = (status: number, message: string | null) =>
+    json(status, JSON.stringify({ error: { message, type: null, param: null, code: null } }));
+  const blocked = run("incomplete", { incomplete_details: '{"reason": "content_filter"}' });
+  return [
+    {
+      name: "Foundry classic cancels",
+      target: TARGET,
+      options,
+      replies: [CANCELLING],
+      ends: { outcome: "cancelling", status: "cancelling" },
+    },
+    {
+      name: "Foundry classic has nulls for the rest of an error",
+      target: TARGET,
+      options,
+      replies: [error(400, "Cannot cancel run with status 'completed'."), COMPLETED],
+      ends: { outcome: "already_completed", status: "completed" },
+    },
+    {
+      name: "Foundry classic refuses a second cancel while it is cancelling",
+      target: TARGET,
+      options,
+      replies: [error(400, "Cannot cancel run with status 'cancelling'."), CANCELLING],
+      ends: { outcome: "cancelling", status: "cancelling" },
+    },
+    {
+      name: "Foundry classic leaves members of an error out, of a run that was blocked for safety",
+      target: TARGET,
+      options,
+      replies: [
         json(400, `{"error":{"message":"Cannot cancel run with status 'incomplete'."}}`),
-        run("incomplete"),
+        blocked,
       ],
       ends: { outcome: "already_incomplete", status: "incomplete" },
     },
-  ],
-};
+    {
+      name: "Foundry classic does not even say what it refuses",
+      target: TARGET,
+      options,
+      replies: [error(400, null), run("expired")],
+      ends: { outcome: "already_expired", status: "expired" },
+    },
+    {
+      name: "Foundry classic is not asked to cancel a run that was blocked for safety",
+      target: TARGET,
+      options,
+      before: blocked,
+      replies: [],
+      ends: { outcome: "already_incomplete", status: "incomplete" },
+    },
+    {
+      name: "Foundry classic does not find a run",
+      target: TARGET,
+      options,
+      replies: [error(404, NO_RUN)],
+      ends: "run_not_found",
+    },
+  ];
+}
 
 function openAssistantRefusal(message: string): WireReply {
   return openaiError(400, message, "invalid_request_error", "bad_request");

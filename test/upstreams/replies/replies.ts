@@ -36,9 +36,14 @@ export interface Dialect {
   readonly target: Target;
   /** The run as it was read before; absent when it was not. */
   readonly before?: WireReply;
+  /** Options of the config that its tenants need. */
+  readonly options?: Readonly<Record<string, string>>;
   /** The reply to the cancel, then to the reads. */
   readonly replies: readonly WireReply[];
-  readonly ends: { readonly outcome: Outcome; readonly status: RunStatus } | "run_not_found";
+  readonly ends:
+    | { readonly outcome: Outcome; readonly status: RunStatus }
+    | "run_not_found"
+    | "unsupported_by_upstream";
 }
 
 export interface Replies {
@@ -47,6 +52,10 @@ export interface Replies {
   /** The two requests, as they go over the wire. */
   readonly cancelOf: (target: Target) => string;
   readonly readOf: (target: Target) => string;
+  /** The JSON that a cancel sends, where it sends any. */
+  readonly cancelBody?: string;
+  /** The other object of each read, where there is one. */
+  readonly alongside?: { readonly of: (target: Target) => string; readonly reply: WireReply };
   /** The header that carries `KEY`. */
   readonly credential: readonly [name: string, value: string];
   /** Every other header. */
