@@ -163,3 +163,41 @@ describe.each(CLIENTS)("$name", ({ cancel, retrieve, errors }) => {
     },
   );
 });
+
+describe("openai@7 on the Responses API", () => {
+  const client = (apiKey: string) => new OpenAI7({ baseURL: `${gateway.origin}/v1`, apiKey });
+  const gus = () => upstream.token({ sub: "gus", tenant: "globex", scope: "runs:cancel" });
+
+  /** Started as the tenant's own backend would, with its own key and the upstream's own address. */
+  async function start(user: string): Promise<string> {
+    const backend = new OpenAI7({
+      baseURL: `${upstream.origin}/responses/v1`,
+      apiKey: upstream.secrets.UPSTREAM_KEY_GLOBEX,
+    });
+    const { id } = await backend.responses.create({
+      model: "gpt-5",
+      input: "Count to a million.",
+      background: true,
+      metadata: { tenant: "globex", user },
+    });
+    return id;
+  }
+
+  it("cancels a response, and reads it, with two settings changed", async () => {
+    const id = await start("gus");
+    const { responses } = client(await gus());
+    const { data, response } = await responses.cancel(id).withResponse();
+    expect(data).toMatchObject({ id, object: "response", status: "cancelled" });
+    expect(response.headers.get("cancel-outcome")).toBe("cancelled");
+    const later = await responses.retrieve(id);
+    expect(later.status).toBe("cancelled");
+    // The client puts it together from `output`, so that has to be whole.
+    expect(later.output_text).toEqual(expect.any(String));
+  });
+
+  it("is told that another's response is not there", async () => {
+    const id = await start("gil");
+    const attempt = client(await gus()).responses.cancel(id);
+    await expect(attempt).rejects.toMatchObject({ status: 404, code: "run_not_found" });
+  });
+});
