@@ -40,6 +40,9 @@ export const SCHEMA_WORDS: Readonly<Record<string, string>> = {
     "What a cancel does there: interrupt keeps the run, rollback deletes it and what it has done.",
   "upstreams.*.auth": "The header that carries the key: one of its own, or a bearer token's.",
   "upstreams.*.dialect": "Whose server it is, where they differ on the wire.",
+  "upstreams.*.user_project":
+    "Sent as `x-goog-user-project`: whom a bearer token's calls are charged to.",
+  "upstreams.*.api_revision": "Sent as `api-revision`: a date.",
   "upstreams.*.api_version":
     "Sent as `api-version` with every request: Microsoft Foundry wants it.",
   tenants: "Who may stop what, by tenant. The id is part of KV keys: a-z, 0-9, '_' and '-'.",

@@ -236,6 +236,8 @@ describe("the headers of a request", () => {
     assistants: { authorization: `Bearer ${KEY}`, "openai-beta": "assistants=v2" },
     langgraph: { "x-api-key": KEY },
     "openai-responses": { authorization: `Bearer ${KEY}` },
+    "openai-agents": { authorization: `Bearer ${KEY}`, "openai-beta": "agents=v1" },
+    "gemini-interactions": { "x-goog-api-key": KEY },
   };
 
   test.each(UPSTREAMS)("are exactly these for $kind", async (adapter) => {
@@ -400,6 +402,11 @@ async function expectInPlace(id: string, baseUrl: string): Promise<void> {
     for (const target of targets) {
       await expectSegments(adapter, baseUrl, adapter.cancel(target, {}));
       await expectSegments(adapter, baseUrl, adapter.read(target, {}));
+      const other = adapter.alongside?.(target, {});
+      if (other !== undefined) await expectSegments(adapter, baseUrl, other);
+      for (const request of adapter.list?.requests(target.threadId, {}) ?? []) {
+        await expectSegments(adapter, baseUrl, request);
+      }
     }
   }
 }

@@ -6,6 +6,7 @@ import type { Outcome } from "../../src/runs/outcome.ts";
 import { isTerminal, Run, type RunStatus, TERMINAL_STATUSES } from "../../src/runs/run.ts";
 import type { Connection } from "../../src/upstreams/call.ts";
 import { UPSTREAMS } from "../../src/upstreams/index.ts";
+import { listActiveRuns } from "../../src/upstreams/list.ts";
 import { type ReadRun, readUpstreamRun, shown } from "../../src/upstreams/read.ts";
 import {
   cancelUpstreamRun,
@@ -97,6 +98,60 @@ describe.each(UPSTREAMS)("$kind", (adapter) => {
         upstreamStatus: cancels === 0 ? null : lastCancel?.status,
         after: "run" in result ? result.run.status : null,
       });
+    });
+  });
+
+  describe("listing a thread's runs", () => {
+    const { listed } = replies;
+    const { target } = replies.active;
+    const connection = connectionTo(adapter, replies.baseUrl, replies.options);
+    const listFrom = async (answers: readonly WireReply[]) => {
+      const script = scriptedInOrder(answers);
+      const found = listActiveRuns(toolsWith(script), connection, target.threadId ?? "");
+      return { found: await found.catch(asRefusal), script };
+    };
+
+    if (listed === undefined) {
+      it("is more than it can do", async () => {
+        const { found, script } = await listFrom([]);
+        expect(found).toMatchObject({ reason: "unsupported_by_upstream" });
+        expect(script.lines()).toEqual([]);
+      });
+      return;
+    }
+
+    it("finds those that still move", async () => {
+      const { found, script } = await listFrom(listed.replies);
+      expect(found).toMatchObject(listed.active.map((id) => ({ id })));
+      expect(found).toHaveLength(listed.active.length);
+      expect(script.lines()).toEqual(listed.of(target));
+      expectNoSecret(found);
+    });
+
+    it("finds none on a thread that is not there", async () => {
+      const unknown = replies.unfound[0]?.read ?? expect.fail("there is none");
+      const { found } = await listFrom(listed.replies.map(() => unknown));
+      expect(found).toEqual([]);
+    });
+
+    it.each([
+      ["a bad key", replies.badKey, "upstream_rejected_credentials"],
+      ["a limit", replies.rateLimitedSilently, "upstream_rate_limited"],
+      ["a server error", replies.serverError, "upstream_error"],
+      ["a web page", plain(200, PAGE), "upstream_error"],
+      ["half of the JSON", plain(200, '[{"id":'), "upstream_error"],
+      ["no list", plain(200, '{"canary":1}'), "upstream_error"],
+    ])("fails by %s", async (_, reply, reason) => {
+      const { found } = await listFrom([reply, ...listed.replies.slice(1)]);
+      expect(found).toMatchObject({ reason });
+      const { message, detail, words } = found as Refusal;
+      expectNoSecret({ message, detail, words });
+    });
+
+    it("leaves out what is no run, and spoils none of the others", async () => {
+      const junk = '[null, 7, "canary", {}, {"id": "../canary"}, {"run_id": 7}, []]';
+      const { found } = await listFrom(listed.replies.map(() => plain(200, junk)));
+      expect(found).toEqual([]);
     });
   });
 
@@ -341,7 +396,8 @@ function lookingFirst(given: Case, replies: Replies, adapter: Upstream): Case {
   if (!adapter.readsFirst({ ...replies.options, ...given.options })) return given;
   if (before !== undefined || firstRead === undefined) return given;
   const all = Object.values(replies.ended).flatMap((exchange) => exchange?.before ?? []);
-  const goesNoFurther = firstRead.status >= 300 || all.includes(firstRead);
+  const isUnfound = "failure" in given.ends && given.ends.failure === "run_not_found";
+  const goesNoFurther = isUnfound || all.includes(firstRead);
   if (!goesNoFurther) {
     return {
       ...given,
@@ -349,7 +405,15 @@ function lookingFirst(given: Case, replies: Replies, adapter: Upstream): Case {
       sends: ["read", ...given.sends],
     };
   }
-  return { ...given, target, replies: [firstRead], sends: ["read"] };
+  const { ends } = given;
+  const already = "outcome" in ends && ends.outcome === "cancelled";
+  return {
+    ...given,
+    target,
+    replies: [firstRead],
+    sends: ["read"],
+    ends: already ? { ...ends, outcome: "already_cancelled" } : ends,
+  };
 }
 
 /** Whatever is asked, this is the answer to it: no state of the run explains it. */
@@ -508,23 +572,32 @@ function connectionOf(
   return connectionTo(adapter, baseUrl ?? replies.baseUrl, { ...replies.options, ...options });
 }
 
+function scriptedInOrder(answers: readonly WireReply[]): Script {
+  const rest = [...answers];
+  return answering(() => rest.shift() ?? CONNECTION_LOST);
+}
+
 /** What the other object of a read is answered does not count as one of the replies. */
 function scriptedWith(
   replies: Replies,
   given: Pick<Case, "replies" | "target" | "baseUrl">,
 ): Script {
   const rest = [...given.replies];
-  const beside = besideOf(replies, given);
-  return answering(({ method, url }) =>
-    `${method} ${url}` === beside?.line ? beside.reply : (rest.shift() ?? CONNECTION_LOST),
+  const beside = besidesOf(replies, given);
+  return answering(
+    ({ method, url }) => beside.get(`${method} ${url}`) ?? rest.shift() ?? CONNECTION_LOST,
   );
 }
 
-function besideOf(replies: Replies, { target, baseUrl }: Pick<Case, "target" | "baseUrl">) {
-  const { alongside } = replies;
-  if (alongside === undefined) return null;
-  const line = alongside.of(target).replace(replies.baseUrl, baseUrl ?? replies.baseUrl);
-  return { line, reply: alongside.reply };
+/** What is asked beside the run itself, and its answer. */
+function besidesOf(
+  { alongside, listed, baseUrl: usual }: Replies,
+  { target, baseUrl = usual }: Pick<Case, "target" | "baseUrl">,
+): ReadonlyMap<string, WireReply> {
+  const lists = listed?.of(target).map((line, index) => [line, listed.replies[index]]) ?? [];
+  const objects = alongside === undefined ? [] : [[alongside.of(target), alongside.reply]];
+  const pairs = [...lists, ...objects] as [string, WireReply][];
+  return new Map(pairs.map(([line, reply]) => [line.replace(usual, baseUrl), reply]));
 }
 
 function expectEnd(result: StopResult, { ends, target }: Case): void {
@@ -568,8 +641,8 @@ function expectRun(run: Run, { threadId, runId }: Target): void {
 function expectRequests(script: Script, replies: Replies, given: Omit<Case, "ends">): void {
   const lines = { cancel: replies.cancelOf(given.target), read: replies.readOf(given.target) };
   const { baseUrl = replies.baseUrl } = given;
-  const beside = besideOf(replies, given);
-  const sent = script.lines().filter((line) => line !== beside?.line);
+  const beside = besidesOf(replies, given);
+  const sent = script.lines().filter((line) => !beside.has(line));
   // A dialect may have an address of its own; its method tells what it is.
   if (given.options === undefined) {
     const expected = given.sends.map((name) => lines[name].replace(replies.baseUrl, baseUrl));
@@ -578,8 +651,10 @@ function expectRequests(script: Script, replies: Replies, given: Omit<Case, "end
     const methods = given.sends.map((name) => (name === "cancel" ? "POST" : "GET"));
     expect(sent.map((line) => line.split(" ")[0])).toEqual(methods);
   }
+  const { alongside } = replies;
+  const besides = script.lines().filter((line) => line === alongside?.of(given.target));
   const reads = given.sends.filter((name) => name === "read").length;
-  expect(script.requests).toHaveLength(sent.length + (beside === null ? 0 : reads));
+  if (baseUrl === replies.baseUrl) expect(besides).toHaveLength(alongside ? reads : 0);
   const [name, value] = replies.credential;
   const headers = {
     accept: "application/json",

@@ -631,6 +631,15 @@ const WORDS: Readonly<Record<string, Readonly<Record<string, RunStatus>>>> = {
     failed: "failed",
     incomplete: "incomplete",
   },
+  "gemini-interactions": {
+    queued: "queued",
+    in_progress: "in_progress",
+    requires_action: "requires_action",
+    completed: "completed",
+    failed: "failed",
+    cancelled: "cancelled",
+    budget_exceeded: "incomplete",
+  },
   langgraph: {
     pending: "queued",
     running: "in_progress",
@@ -641,7 +650,8 @@ const WORDS: Readonly<Record<string, Readonly<Record<string, RunStatus>>>> = {
   },
 };
 
-const anyAdapter = fc.constantFrom(...UPSTREAMS);
+/** A script of steps has no place for what others read beside the run. */
+const anyAdapter = fc.constantFrom(...UPSTREAMS.filter(({ alongside }) => alongside === undefined));
 const anyStep = (adapter: Upstream): fc.Arbitrary<Step> => {
   const words = Object.keys(WORDS[adapter.kind] ?? {});
   const id = adapter.kind === "langgraph" ? "run_id" : "id";

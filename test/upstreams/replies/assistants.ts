@@ -84,6 +84,17 @@ export const assistantsReplies: Replies = {
   options: {},
   cancelOf: ({ threadId, runId }) => `POST ${BASE}/threads/${threadId}/runs/${runId}/cancel`,
   readOf: ({ threadId, runId }) => `GET ${BASE}/threads/${threadId}/runs/${runId}`,
+  listed: {
+    of: ({ threadId }) => [`GET ${BASE}/threads/${threadId}/runs?limit=100&order=desc`],
+    replies: [
+      json(
+        200,
+        `{"object":"list","data":[${run("requires_action").body},${run("completed").body.replaceAll(TARGET.runId, "run_before")}],"first_id":"canary","last_id":"canary","has_more":true}`,
+        OPENAI_HEADERS,
+      ),
+    ],
+    active: [TARGET.runId],
+  },
   credential: ["authorization", "Bearer sk-canary-b47f0e9d2c61QZ7x"],
   headers: { "openai-beta": "assistants=v2" },
 

@@ -110,6 +110,14 @@ export const langgraphReplies: Replies = {
   cancelOf: ({ threadId, runId }) =>
     `POST ${BASE}/threads/${threadId}/runs/${runId}/cancel?action=interrupt`,
   readOf: ({ threadId, runId }) => `GET ${BASE}/threads/${threadId}/runs/${runId}`,
+  listed: {
+    of: ({ threadId }) =>
+      ["pending", "running"].map(
+        (status) => `GET ${BASE}/threads/${threadId}/runs?status=${status}&limit=100`,
+      ),
+    replies: [recorded("[]"), recorded(`[${RUNNING.body}]`)],
+    active: [SLEEPER.runId],
+  },
   credential: ["x-api-key", "sk-canary-b47f0e9d2c61QZ7x"],
   headers: {},
 

@@ -56,6 +56,12 @@ export interface Replies {
   readonly cancelBody?: string;
   /** The other object of each read, where there is one. */
   readonly alongside?: { readonly of: (target: Target) => string; readonly reply: WireReply };
+  /** The requests that list a thread's runs, what they are answered for `active`'s, and which of those still move. */
+  readonly listed?: {
+    readonly of: (target: Target) => readonly string[];
+    readonly replies: readonly WireReply[];
+    readonly active: readonly string[];
+  };
   /** The header that carries `KEY`. */
   readonly credential: readonly [name: string, value: string];
   /** Every other header. */

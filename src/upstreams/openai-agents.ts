@@ -1,0 +1,155 @@
+// `openai-agents`: OpenAI's Agents API (beta), where a session is the thread and a turn the run.
+// Source: OpenAI's published spec and SDKs, and openai/openai-go#931. Not verified live: the answers to
+// a cancel without an active turn and to a second one, and whether AWS takes the cancel.
+import { normaliseRun } from "../runs/normalise.ts";
+import { isTerminal, type Run, type RunStatus } from "../runs/run.ts";
+import { entries, member, text } from "./json.ts";
+import {
+  bearer,
+  type Meaning,
+  type Reply,
+  type RunContext,
+  type Upstream,
+  USUAL,
+} from "./upstream.ts";
+
+/** The words that are a Run's own, and the one that is not. */
+const STATUS: ReadonlyMap<string, RunStatus> = new Map([
+  ["queued", "queued"],
+  ["in_progress", "in_progress"],
+  ["waiting", "requires_action"],
+  ["completed", "completed"],
+  ["failed", "failed"],
+  ["cancelled", "cancelled"],
+]);
+
+/** Which it is of, nobody has published; the turn tells. */
+const REFUSALS: readonly number[] = [400, 409, 422];
+
+export const openaiAgents: Upstream = {
+  ...USUAL,
+  kind: "openai-agents",
+  options: {},
+  credential: () => bearer,
+  headers: () => ({ "openai-beta": "agents=v1" }),
+  deadlineMs: 10_000,
+
+  cancel: ({ threadId }) => ({
+    method: "POST",
+    path: ["agents", "sessions", threadId, "events"],
+    body: { events: [{ type: "agent.session.input.cancel" }] },
+  }),
+  // A turn of another session is not found there.
+  read: ({ threadId, runId }) => ({
+    method: "GET",
+    path: ["agents", "sessions", threadId, "turns", runId],
+  }),
+  alongside: ({ threadId }) => ({ method: "GET", path: ["agents", "sessions", threadId] }),
+  list: {
+    requests: (threadId) => [
+      {
+        method: "GET",
+        path: ["agents", "sessions", threadId, "turns"],
+        query: { order: "desc", limit: "100" },
+      },
+    ],
+    runsIn: entries,
+    idOf: (object) => member(object, "id"),
+  },
+
+  forgetsCancel: false,
+  // The event names no turn: it cancels whichever of the session is active when it arrives.
+  readsFirst: () => true,
+  hitsActiveRun: true,
+  repeatsCancel: false,
+  whyNot: (body) =>
+    (member(body, "subagent_id") ?? null) === null
+      ? null
+      : "This run is a sub-agent's, which the upstream cannot cancel by itself.",
+  meaning,
+  toRun,
+  threadOf: (body) => member(body, "session_id"),
+  metadata: (_, session) => member(session, "metadata"),
+};
+
+function meaning({ status }: Reply): Meaning | null {
+  if (status === 404) return "run_not_found";
+  return REFUSALS.includes(status) ? "refused_by_state" : null;
+}
+
+/** A turn, and what its session says of all its turns: it may have changed since this one. */
+function toRun(turn: unknown, context: RunContext): Run {
+  const get = (name: string): unknown => member(turn, name);
+  const { alongside: session } = context;
+  const agent = member(session, "agent");
+  const status = STATUS.get(text(get("status")) ?? "") ?? "in_progress";
+  const ended = get("completed_at");
+  return normaliseRun(
+    {
+      id: get("id"),
+      thread_id: get("session_id"),
+      assistant_id: get("agent_id"),
+      created_at: get("created_at"),
+      started_at: get("started_at"),
+      status,
+      cancelled_at: status === "cancelled" ? ended : null,
+      failed_at: status === "failed" ? ended : null,
+      completed_at: status === "completed" ? ended : null,
+      last_error: lastError(get("error")),
+      required_action: status === "requires_action" ? requiredAction(session, get("id")) : null,
+      usage: isTerminal(status) ? get("usage") : null,
+      model: member(agent, "model"),
+      instructions: member(agent, "instructions"),
+      tools: tools(member(agent, "tools")),
+      metadata: member(session, "metadata"),
+    },
+    context,
+  );
+}
+
+function lastError(error: unknown): unknown {
+  if (error === null || error === undefined) return null;
+  const code = member(error, "code");
+  return {
+    code: code === "invalid_request" ? "invalid_prompt" : code,
+    message: member(error, "message"),
+  };
+}
+
+/** The session's open calls of functions, as far as they are this turn's. */
+function requiredAction(session: unknown, turnId: unknown): unknown {
+  const actions = member(session, "required_actions");
+  if (!Array.isArray(actions)) return null;
+  const calls = actions
+    .filter((action) => member(action, "type") === "function_call")
+    .filter((action) => member(action, "turn_id") === turnId)
+    .map((action) => ({
+      id: member(action, "call_id"),
+      type: "function",
+      function: { name: member(action, "name"), arguments: argumentsOf(action) },
+    }));
+  return calls.length === 0
+    ? null
+    : { type: "submit_tool_outputs", submit_tool_outputs: { tool_calls: calls } };
+}
+
+function argumentsOf(action: unknown): unknown {
+  const given = member(action, "arguments");
+  return typeof given === "string" ? given : JSON.stringify(given ?? {});
+}
+
+/** A Run has a word for functions alone. */
+function tools(value: unknown): unknown[] {
+  if (!Array.isArray(value)) return [];
+  return value
+    .filter((tool) => member(tool, "type") === "function")
+    .map((tool) => ({
+      type: "function",
+      function: {
+        name: member(tool, "name"),
+        description: member(tool, "description"),
+        parameters: member(tool, "parameters"),
+        strict: member(tool, "strict"),
+      },
+    }));
+}
