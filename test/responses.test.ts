@@ -188,6 +188,26 @@ describe("a response", () => {
   });
 });
 
+describe("a response that flips from cancelled to completed, as has been seen on Azure", () => {
+  it("is reported as what it is each time, as a response and as a run", async () => {
+    const { start, cancel, read, gateway } = await open();
+    const id = await start();
+    expect((await cancel(id)).headers.get("cancel-outcome")).toBe("cancelled");
+    const cancelled = (await (await read(id)).json()) as Json;
+    expect(cancelled).toMatchObject({ status: "cancelled" });
+    const body = JSON.stringify({ ...cancelled, status: "completed", completed_at: 1_795_372_300 });
+    await gateway.fault({ match: { method: "GET" }, reply: { status: 200, body } });
+
+    expect(await (await read(id)).json()).toMatchObject({ status: "completed" });
+    const token = await gateway.tokenFor(GUS);
+    const run = await gateway.read({ thread: "thread_1", run: id }, token);
+    expect(await run.json()).toMatchObject({ status: "completed", cancelled_at: null });
+    const again = await cancel(id);
+    expect(again.headers.get("cancel-outcome")).toBe("already_completed");
+    expect(await again.json()).toMatchObject({ status: "completed" });
+  });
+});
+
 describe("what the tenant hides", () => {
   it("is hidden in a response too", async () => {
     const { start, cancel, read } = await open({

@@ -292,7 +292,7 @@ const DEFECTS: readonly [string, Path, unknown, string][] = [
     "an unknown kind",
     [...UPSTREAM, "kind"],
     "bedrock",
-    "upstreams.openai.kind: Invalid discriminator value. Expected 'assistants' | 'langgraph' | 'openai-responses'",
+    "upstreams.openai.kind: Invalid discriminator value. Expected 'openai-responses' | 'assistants' | 'langgraph' | 'openai-agents' | 'gemini-interactions'",
   ],
   [
     "an upstream's name with a space",

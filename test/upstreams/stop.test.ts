@@ -1,7 +1,7 @@
 // What is said of a run after a cancel: never more than was read, never a second cancel in the dark,
 // never an exception. The upstream is a script; time passes only where the script lets it.
 import fc from "fast-check";
-import { describe, expect, it, test } from "vitest";
+import { describe, expect, it, test, vi } from "vitest";
 import { normaliseRun } from "../../src/runs/normalise.ts";
 import {
   ACTIVE_STATUSES,
@@ -522,6 +522,41 @@ describe("waiting for the end", () => {
     expect(Math.max(...slept)).toBe(1_000);
     expect(slept.reduce((sum, ms) => sum + ms, 0)).toBe(25_000);
     expect(slept.length).toBeLessThanOrEqual(30);
+  });
+
+  it.each([
+    ["429", json(429, "{}", { "retry-after": "3" })],
+    ["503", json(503, "{}", { "retry-after": "3" })],
+    ["a run", json(200, says("cancelling").body, { "retry-after": "3" })],
+  ])("reads no sooner than a Retry-After with %s asks", async (_, busy) => {
+    const { result, slept } = await waitFor({ reads: [busy, says("cancelled")] });
+    expect(result).toMatchObject({ outcome: "cancelled" });
+    expect(slept).toEqual([200, 3_000]);
+  });
+
+  it("ends at once when a Retry-After is longer than the wait, and tells what is known", async () => {
+    const reads = [json(503, "{}", { "retry-after": "60" }), says("cancelled")];
+    const failed = await waitFor({ reads, waitMs: 5_000 });
+    expect(failed.result).toMatchObject({ outcome: "not_confirmed", after: "cancelling" });
+    const patient = json(200, says("in_progress").body, { "retry-after": "60" });
+    const moving = await waitFor({ reads: [patient, says("cancelled")], waitMs: 5_000 });
+    expect(moving.result).toMatchObject({ outcome: "cancelling" });
+    for (const { sent, slept } of [failed, moving]) {
+      expect([sent.length, slept]).toEqual([1, [200]]);
+    }
+  });
+
+  it("gives the last read a second, and no more", async () => {
+    const given: number[] = [];
+    const timeout = AbortSignal.timeout.bind(AbortSignal);
+    const spy = vi.spyOn(AbortSignal, "timeout").mockImplementation((ms) => {
+      given.push(ms);
+      return timeout(ms);
+    });
+    await waitFor({ reads: Array<Step>(9).fill(says("in_progress")), waitMs: 1_000 });
+    spy.mockRestore();
+    expect(given.at(-1)).toBe(1_000);
+    expect(Math.max(...given.slice(1))).toBeLessThanOrEqual(4_000);
   });
 
   it("does not begin when there is no time for it", async () => {
