@@ -6,7 +6,7 @@ import * as z from "zod";
 import { loadBase } from "../src/config/load.ts";
 import { baseOf, type ConfigDocument, type TenantEntry } from "../src/config/schema.ts";
 import { Refusal } from "../src/failure.ts";
-import { RunParams } from "../src/http/ask.ts";
+import { ResponseParams, RunParams } from "../src/http/ask.ts";
 import { type Caller, grantedThreads, grantsRun, readClaims } from "../src/identity/claims.ts";
 import { authorise, type Decision, type Proof, type Question } from "../src/policy/authorise.ts";
 import { proofBy, proofIn } from "../src/policy/ownership.ts";
@@ -15,7 +15,7 @@ import { readConfigFile, readText, UsageError } from "./config-file.ts";
 interface ExplainFlags {
   readonly config: string;
   readonly claims: string;
-  readonly thread: string;
+  readonly thread?: string;
   readonly run: string;
   readonly metadata?: string;
   readonly owner?: string;
@@ -32,8 +32,8 @@ export function explainCommand(): Command {
     )
     .requiredOption("--config <file>", "the config, as JSON with comments")
     .requiredOption("--claims <file>", "the token's claims as JSON, or the token itself")
-    .requiredOption("--thread <id>", "the thread in the path")
-    .requiredOption("--run <id>", "the run in the path")
+    .option("--thread <id>", "the thread in the path; none for a response, which is named alone")
+    .requiredOption("--run <id>", "the run, or the response, in the path")
     .option("--metadata <json>", "the run's metadata, for ownership by metadata")
     .option("--owner <subject>", "who is registered as its owner, for ownership by registry")
     .option("--assistant <id>", "the run's assistant, for rules that look at it")
@@ -57,7 +57,8 @@ Ends with 0 when it is allowed, with 1 when it is not.
 Examples:
   npm run gateway -- explain --config gateway.jsonc --claims claims.json --thread thread_1 --run run_1 \\
     --metadata '{"tenant": "acme", "user": "ann"}'
-  npm run gateway -- explain --config gateway.jsonc --claims token.txt --thread thread_1 --run run_1 --owner ann`,
+  npm run gateway -- explain --config gateway.jsonc --claims token.txt --thread thread_1 --run run_1 --owner ann
+  npm run gateway -- explain --config gateway.jsonc --claims token.txt --run resp_1 --owner ann`,
     )
     .action(async (flags: ExplainFlags) => {
       const config = await readConfigFile(flags.config);
@@ -155,7 +156,11 @@ export function explainOffline(
     if (error instanceof Refusal) return refused(error.reason, error.detail ?? error.reason, null);
     throw error;
   }
-  const ids = RunParams.safeParse({ thread_id: flags.thread, run_id: flags.run });
+  const { thread, run } = flags;
+  const ids =
+    thread === undefined
+      ? ResponseParams.safeParse({ response_id: run })
+      : RunParams.safeParse({ thread_id: thread, run_id: run });
   const tenant = config.tenants[caller.tenant];
   if (tenant === undefined) return refused("tenant_not_allowed", "there is no such tenant", caller);
   if (caller.tokenId !== null && tenant.revoked_tokens.includes(caller.tokenId)) {
@@ -201,7 +206,7 @@ function prove(
     case "credential":
       return { proof: "tenant", notes: [] };
     case "grant": {
-      const target = { threadId: thread, runId: run };
+      const target = { threadId: thread ?? null, runId: run };
       const named = grantsRun(caller.grants, target);
       const granted = named || grantedThreads(caller.grants, target).length > 0;
       const notes =

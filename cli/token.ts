@@ -19,7 +19,7 @@ export function tokenCommand(): Command {
     )
     .option(
       "--grant <thread[/run]>",
-      "let it name a run, or a whole thread; may be repeated",
+      "let it name a run, a whole thread, or by /id a response; may be repeated",
       addGrant,
     )
     .option("--config <file>", "the config that the gateway serves", "gateway.jsonc")
@@ -86,12 +86,13 @@ function readDuration(text: string): number {
 }
 
 /** As the gateway takes ids. */
-const GRANT = /^([A-Za-z0-9_-]{1,128})(?:\/([A-Za-z0-9_-]{1,128}))?$/;
+const GRANT = /^([A-Za-z0-9_-]{0,128})(?:\/([A-Za-z0-9_-]{1,128}))?$/;
 
 function addGrant(text: string, others: readonly Grant[] = []): readonly Grant[] {
-  const [, threadId, runId = null] = GRANT.exec(text) ?? [];
-  if (threadId !== undefined) return [...others, { threadId, runId }];
+  const [, thread = "", run] = GRANT.exec(text) ?? [];
+  const isNamed = thread !== "" || run !== undefined;
+  if (isNamed) return [...others, { threadId: thread === "" ? null : thread, runId: run ?? null }];
   throw new InvalidArgumentError(
-    "A grant is a thread's id, or a thread's and a run's: thread_1/run_1.",
+    "A grant is a thread's id, or a thread's and a run's: thread_1/run_1. A response's is /resp_1.",
   );
 }

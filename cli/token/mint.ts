@@ -12,7 +12,8 @@ import { UsageError } from "../config-file.ts";
 import { LOCAL_ISSUER_KEY, type LocalKey } from "./local-key.ts";
 
 export interface Grant {
-  readonly threadId: string;
+  /** Null: the run is named alone, as a response is. */
+  readonly threadId: string | null;
   /** Null: every run of the thread. */
   readonly runId: string | null;
 }
@@ -200,7 +201,7 @@ function define(holder: Record<string, unknown>, name: string, value: unknown): 
 function detailOf({ threadId, runId }: Grant) {
   return {
     type: "run_cancel",
-    thread_id: threadId,
+    ...(threadId !== null && { thread_id: threadId }),
     ...(runId !== null && { run_id: runId }),
   };
 }

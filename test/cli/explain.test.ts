@@ -175,6 +175,30 @@ describe("explain", () => {
     });
   });
 
+  it("takes a response by its id alone, and a grant that names it so", async () => {
+    const byGrant = {
+      ...CONFIG,
+      tenants: {
+        acme: {
+          ...CONFIG.tenants["acme"],
+          ownership: { source: "grant" },
+          rules: [{ id: "owner", scopes: ["stop"], runs: "own" }],
+        },
+        off: CONFIG.tenants["off"],
+      },
+    };
+    const config = join(folder.path, "by-grant.json");
+    const claims = join(folder.path, "granted.json");
+    await writeFile(config, JSON.stringify(byGrant));
+    const details = [{ type: "run_cancel", run_id: "resp_1" }];
+    await writeFile(claims, JSON.stringify({ ...CLAIMS, authorization_details: details }));
+    const ask = async (...run: string[]) =>
+      (await runGateway("explain", "--config", config, "--claims", claims, ...run)).code;
+    expect(await ask("--run", "resp_1")).toBe(0);
+    expect(await ask("--run", "resp_2")).toBe(1);
+    expect(await ask("--thread", "thread_1", "--run", "resp_1")).toBe(1);
+  });
+
   it("says that a reason will be wanted, and that an odd id is no run", async () => {
     const help = { ...CLAIMS, scope: "help" };
     for (const flags of [OWN, [...OWN, "--reason", " "]]) {

@@ -114,7 +114,18 @@ describe("token", () => {
     const compact = await made(
       config,
       ...["--tenant", "globex", "--sub", "auth0|7", "--scope", "audit:read  stop:all"],
-      ...["--audience", "other", "--expires", "90s", "--grant", "thread_1", "--grant", "t/run_1"],
+      ...[
+        "--audience",
+        "other",
+        "--expires",
+        "90s",
+        "--grant",
+        "thread_1",
+        "--grant",
+        "t/run_1",
+        "--grant",
+        "/resp_1",
+      ],
     );
     const { exp = 0, iat = 0, aud } = decodeJwt(compact);
     expect({ life: exp - iat, aud }).toEqual({ life: 90, aud: "other" });
@@ -125,6 +136,7 @@ describe("token", () => {
       grants: [
         { threadId: "thread_1", runId: null },
         { threadId: "t", runId: "run_1" },
+        { threadId: null, runId: "resp_1" },
       ],
     });
   });
@@ -230,6 +242,8 @@ describe("token", () => {
     ],
     ["a time that is none", ISSUER, ["--expires", "soon"], /A time is a number and its unit/],
     ["a grant that is none", ISSUER, ["--grant", "a/b/c"], /A grant is a thread's id/],
+    ["a grant of nothing", ISSUER, ["--grant", "/"], /A grant is a thread's id/],
+    ["a grant of no words", ISSUER, ["--grant", ""], /A grant is a thread's id/],
   ])("refuses %s in a sentence", async (_, entry, flags, says) => {
     const secrets = `LOCAL_ISSUER_KEY='${KEY}'\n`;
     const named = flags.includes("--sub") ? flags : ["--sub", "ann", ...flags];
