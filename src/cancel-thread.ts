@@ -41,11 +41,20 @@ export async function cancelThread(gateway: Gateway, ask: CancelThreadAsk): Prom
   const entered = await enter(gateway, ask);
   const { threadId } = ask.target;
   const active = await findActiveRuns(entered, threadId).catch(entered.denied);
-  const begun = await inTurns(active.slice(0, MOST_RUNS), async ({ id }) => {
+  const begin = async ({ id }: ActiveRun) => {
     const asking: CancelAsk = { ...ask, target: { threadId, runId: id } };
     const own = await enteredFor(gateway, ask, entered, asking.target);
     return { asking, own, stopped: await stop(gateway, asking, own).catch(asRefusal) };
-  });
+  };
+  const chosen = active.slice(0, MOST_RUNS);
+  // Those that wait for their turn are stopped before the one that they wait for: else they would begin.
+  const begun = [
+    ...(await inTurns(chosen.filter(isWaiting), begin)),
+    ...(await inTurns(
+      chosen.filter((run) => !isWaiting(run)),
+      begin,
+    )),
+  ];
   // All at once: waiting for the end of one must not keep another from being stopped, and none does now.
   const ended = await Promise.all(
     begun.map(async ({ asking, own, stopped }) => {
@@ -65,7 +74,7 @@ export async function cancelThread(gateway: Gateway, ask: CancelThreadAsk): Prom
   return { answers, failures, hasMore: active.length > MOST_RUNS, origins };
 }
 
-/** Those that wait for their turn come first: stopped last, they would have begun by then. */
+/** Those that wait for their turn come first. */
 async function findActiveRuns(
   { tools, tenant, caller }: Entered,
   threadId: string,
@@ -79,8 +88,11 @@ async function findActiveRuns(
   const active = listed
     ? await listActiveRuns(tools, connection, threadId)
     : await pickActiveRuns(tools, connection, threadId, await tools.registeredOn(threadId));
-  const waits = ({ status }: ActiveRun): boolean => status === "queued";
-  return [...active.filter(waits), ...active.filter((run) => !waits(run))];
+  return [...active.filter(isWaiting), ...active.filter((run) => !isWaiting(run))];
+}
+
+function isWaiting({ status }: ActiveRun): boolean {
+  return status === "queued";
 }
 
 async function inTurns<T, Made>(
