@@ -1,10 +1,10 @@
 import { defineConfig } from "vitest/config";
 
-// Real servers, real clients: one file at a time, since they share two cores.
+// Real servers, real clients: two files at a time, since they share two cores. Most of the time they wait.
 export default defineConfig({
   test: {
     include: ["test/e2e/*.test.ts"],
-    fileParallelism: false,
+    maxWorkers: 2,
     testTimeout: 240_000,
     hookTimeout: 120_000,
   },

@@ -5,7 +5,7 @@
 // `:cancel` of Google Cloud's own endpoints is not spoken here.
 import * as z from "zod";
 import { normaliseRun } from "../runs/normalise.ts";
-import { isTerminal, type Run, type RunStatus } from "../runs/run.ts";
+import type { Run, RunStatus } from "../runs/run.ts";
 import { member, text } from "./json.ts";
 import {
   bearer,
@@ -32,7 +32,7 @@ const STATUS: ReadonlyMap<string, RunStatus> = new Map([
 
 const REFUSALS: readonly number[] = [400, 409, 422];
 /** Not the interaction's state: the server wants to be spoken to otherwise. */
-const OLD_SCHEMA = /^The legacy Interactions API schema /;
+const OLD_SCHEMA = /^The legacy Interactions API schema is no longer supported\./;
 /** `Client Closed Request`, as Google writes a call that was cancelled. */
 const CANCELLED = 499;
 
@@ -111,7 +111,7 @@ function toRun(body: unknown, context: RunContext): Run {
       instructions: get("system_instruction"),
       tools: tools(get("tools")),
       metadata: get("labels"),
-      usage: isTerminal(status) ? usage(get("usage")) : null,
+      usage: usage(get("usage")),
       temperature: config("temperature"),
       top_p: config("top_p"),
       max_completion_tokens: config("max_output_tokens"),
@@ -122,7 +122,7 @@ function toRun(body: unknown, context: RunContext): Run {
 }
 
 function lastError(errors: unknown): unknown {
-  const message = member(Array.isArray(errors) ? errors[0] : undefined, "message");
+  const message = text(member(Array.isArray(errors) ? errors[0] : undefined, "message"));
   return { code: "server_error", message: message ?? "The interaction failed." };
 }
 
@@ -145,10 +145,8 @@ function requiredAction(steps: unknown): unknown {
     .map((step) => ({
       id: member(step, "id"),
       type: "function",
-      function: {
-        name: member(step, "name"),
-        arguments: JSON.stringify(member(step, "arguments") ?? {}),
-      },
+      // The arguments are an object here; `normaliseRun` makes a text of it, however deep it is.
+      function: { name: member(step, "name"), arguments: member(step, "arguments") },
     }));
   return calls.length === 0
     ? null
@@ -175,7 +173,6 @@ function tools(value: unknown): unknown[] {
 
 /** The total also counts thoughts and tools. */
 function usage(value: unknown): unknown {
-  if (value === null || value === undefined) return null;
   return {
     prompt_tokens: member(value, "total_input_tokens"),
     completion_tokens: member(value, "total_output_tokens"),
