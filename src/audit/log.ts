@@ -22,8 +22,9 @@ export function eventKey(event: Keyed & Pick<AuditEvent, "tenant">): string {
 /** Answers "who cancelled this run?" with one list. */
 export function runKey(event: AuditEvent): string | null {
   const { thread_id, run_id } = event.target;
-  if (thread_id === null || run_id === null) return null;
-  return `a1r:${event.tenant}:${thread_id}:${run_id}:${positionOf(event)}`;
+  if (run_id === null) return null;
+  // No thread's id is empty, so a response, which is named alone, has a place of its own.
+  return `a1r:${event.tenant}:${thread_id ?? ""}:${run_id}:${positionOf(event)}`;
 }
 
 /**

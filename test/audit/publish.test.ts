@@ -86,11 +86,20 @@ describe("a closed event", () => {
     expect(await env.AUDIT.get(names[0] ?? "")).toBe(eventKey(event));
   });
 
+  it("of a response, which is named alone, is found by it, and by no thread called null", async () => {
+    const ledger = await openLedger("acme");
+    await ledger.rpc.record(aDenial({ thread: null, run: "resp_1" }), 400);
+    await ledger.ring();
+    expect(await namesOf("a1r:acme::resp_1:")).toHaveLength(1);
+    expect(await namesOf("a1r:acme:null:")).toEqual([]);
+  });
+
   it("that names no run has no key by run", async () => {
     const ledger = await openLedger("acme");
     await ledger.rpc.record(aDenial({ thread: null, run: null }), 400);
+    await ledger.rpc.record(aDenial({ thread: "thread_1", run: null }), 400);
     await ledger.ring();
-    expect(await stored("a1:acme:")).toHaveLength(1);
+    expect(await stored("a1:acme:")).toHaveLength(2);
     expect(await namesOf("a1r:")).toEqual([]);
   });
 

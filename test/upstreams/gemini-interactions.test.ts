@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import * as z from "zod";
-import { asRefusal } from "../../src/failure.ts";
+import { asRefusal, Refusal } from "../../src/failure.ts";
 import { Run } from "../../src/runs/run.ts";
 import { geminiInteractions } from "../../src/upstreams/gemini-interactions.ts";
 import { geminiInteractionsReplies } from "./replies/gemini-interactions.ts";
@@ -17,6 +17,41 @@ function toRun(members: object = {}, context: object = {}) {
     { ...target, cancelledAt: null, ...context },
   );
 }
+
+function reasonOf(step: () => unknown): string {
+  try {
+    step();
+    return "none";
+  } catch (error) {
+    return asRefusal(error).reason;
+  }
+}
+
+/** Any JSON; most often an object whose members have the names of an interaction's. */
+const NAMES = [
+  ...["id", "status", "created", "updated", "agent", "model", "system_instruction", "labels"],
+  ...["errors", "steps", "tools", "usage", "generation_config", "type", "name", "arguments"],
+  ...["call_id", "message", "parameters", "description", "tool_choice", "temperature"],
+  ...["max_output_tokens", "total_tokens", "total_input_tokens", "__proto__", "constructor"],
+];
+const WORDS = [
+  ...["requires_action", "failed", "cancelled", "completed", "budget_exceeded", "canceled"],
+  ...["function_call", "function_result", "function", "file_search", "code_execution", "any"],
+];
+const { json } = fc.letrec<{ json: unknown }>((tie) => ({
+  json: fc.oneof(
+    { depthSize: "small", withCrossShrink: true },
+    fc.oneof(fc.constantFrom(...WORDS, target.runId, null), fc.jsonValue({ maxDepth: 1 })),
+    fc.array(tie("json"), { maxLength: 3 }),
+    fc.dictionary(fc.constantFrom(...NAMES), tie("json"), { maxKeys: 8 }),
+  ),
+}));
+const members = fc.dictionary(fc.constantFrom(...NAMES), json, { maxKeys: 12 });
+const anyBody: fc.Arbitrary<unknown> = fc.oneof(
+  json,
+  members.map((given) => ({ ...INTERACTION, ...given, id: target.runId })),
+  members.map((given) => ({ ...INTERACTION, ...given })),
+);
 
 describe("an interaction", () => {
   it("is a Run on the thread that was asked about, since it names none", () => {
@@ -64,6 +99,64 @@ describe("an interaction", () => {
     },
   );
 
+  it.each([
+    "queued",
+    "in_progress",
+    "requires_action",
+    "incomplete",
+    "requires_continuation",
+    "budget_exceeded",
+    "dreaming",
+  ])("that is %s has no time of its end, whatever the ledger remembers", (status) => {
+    const run = toRun({ status }, { cancelledAt: 1_000 });
+    expect([run.completed_at, run.failed_at, run.cancelled_at]).toEqual([null, null, null]);
+  });
+
+  it.each(["soon", "", null, undefined, {}, ["2026-11-22T18:28:20Z"]])(
+    "has no time that %j could be",
+    (time) => {
+      const run = toRun({ status: "cancelled", created: time, updated: time });
+      expect([run.created_at, run.cancelled_at]).toEqual([0, null]);
+    },
+  );
+
+  it("is of no agent where a model answers, and of no model but its agent otherwise", () => {
+    const named = (agent: unknown, model: unknown) => {
+      const run = toRun({ agent, model });
+      return [run.assistant_id, run.model];
+    };
+    expect(named(undefined, "gemini-3")).toEqual(["", "gemini-3"]);
+    expect(named("researcher", undefined)).toEqual(["researcher", "researcher"]);
+    expect(named("researcher", "gemini-3")).toEqual(["researcher", "gemini-3"]);
+    expect(named(null, null)).toEqual(["", ""]);
+  });
+
+  it("is on no thread when it was named alone", () => {
+    expect(toRun({}, { threadId: null }).thread_id).toBe("");
+  });
+
+  it("has those of its tools that a Run has words for", () => {
+    const parameters = { type: "object", properties: { id: { type: "integer" } } };
+    const tools = [
+      { type: "google_search" },
+      { type: "function", name: "look_up", description: "Looks it up.", parameters },
+      { type: "function" },
+      { type: "file_search", file_search_store_names: ["canary"] },
+      { type: "code_execution" },
+      { type: "mcp_server", name: "canary" },
+      null,
+      "function",
+    ];
+    expect(toRun({ tools }).tools).toEqual([
+      { type: "function", function: { name: "look_up", description: "Looks it up.", parameters } },
+      { type: "file_search" },
+      { type: "code_interpreter" },
+    ]);
+    for (const other of [undefined, null, "function", { type: "function" }]) {
+      expect(toRun({ tools: other }).tools).toEqual([]);
+    }
+  });
+
   it("tells what it used when it has ended: the total counts thoughts too", () => {
     const usage = { total_input_tokens: 12, total_output_tokens: 5, total_tokens: 40 };
     expect(toRun({ usage }).usage).toBeNull();
@@ -77,7 +170,7 @@ describe("an interaction", () => {
   it("that failed says why, or that it did", () => {
     const failed = (errors: unknown) => toRun({ status: "failed", errors }).last_error;
     expect(failed([{ message: "Broken." }])).toEqual({ code: "server_error", message: "Broken." });
-    for (const errors of [[], null, "x", [{}]]) {
+    for (const errors of [[], null, "x", [{}], [{ message: 7 }], { message: "x" }]) {
       expect(failed(errors)).toEqual({
         code: "server_error",
         message: "The interaction failed.",
@@ -104,6 +197,38 @@ describe("an interaction", () => {
     expect(toRun({ steps }).required_action).toBeNull();
   });
 
+  it("that waits for nothing that a client could answer says so", () => {
+    const waiting = (steps: unknown) => toRun({ status: "requires_action", steps }).required_action;
+    const call = { type: "function_call", id: "call_1", name: "look_up", arguments: {} };
+    for (const steps of [
+      [call, { type: "function_result", call_id: "call_1" }],
+      [{ ...call, type: "mcp_server_tool_call" }],
+      [],
+      null,
+      "canary",
+      { 0: call },
+    ]) {
+      expect(waiting(steps)).toBeNull();
+    }
+    // A result before its call answers it too; a thought with the same id does not.
+    expect(waiting([{ type: "function_result", call_id: "call_1" }, call])).toBeNull();
+    expect(waiting([{ type: "thought", call_id: "call_1" }, call])).not.toBeNull();
+  });
+
+  it("has the arguments of a call as a text, however odd they are", () => {
+    const argumentsOf = (given: unknown) => {
+      const steps = [{ type: "function_call", id: "call_1", name: "look_up", arguments: given }];
+      const { required_action } = toRun({ status: "requires_action", steps });
+      return required_action?.submit_tool_outputs.tool_calls.map((call) => call.function.arguments);
+    };
+    expect(argumentsOf({ id: 1, deep: [{}] })).toEqual(['{"id":1,"deep":[{}]}']);
+    expect(argumentsOf(null)).toEqual(["{}"]);
+    expect(argumentsOf('{"id":1}')).toEqual(['{"id":1}']);
+    // As deep as a reply can be: more than the stack of `JSON.stringify` takes.
+    const levels = 120_000;
+    expect(argumentsOf(JSON.parse("[".repeat(levels) + "]".repeat(levels)))).toEqual([]);
+  });
+
   it("has its config in words of a Run", () => {
     const generation_config = {
       temperature: 0.2,
@@ -124,18 +249,36 @@ describe("an interaction", () => {
     expect(choices).toEqual(["auto", "none", "auto", "auto"]);
   });
 
+  it.each([
+    ["nothing", undefined],
+    ["null", null],
+    ["a text", "canary"],
+    ["a list", [INTERACTION]],
+    ["nothing of its own", {}],
+    ["no id", { ...INTERACTION, id: undefined }],
+    ["another id", { ...INTERACTION, id: "v1_other" }],
+    ["an error", { error: { code: 404, message: "Method not found." } }],
+  ])("is none that is %s", (_, body) => {
+    const context = { ...target, cancelledAt: null };
+    expect(() => geminiInteractions.toRun(body, context)).toThrow(Refusal);
+    expect(reasonOf(() => geminiInteractions.toRun(body, context))).toBe("upstream_error");
+  });
+
   test("is a whole Run or refused, whatever it is", () => {
+    const keys = Object.keys(Run.shape);
     fc.assert(
-      fc.property(fc.jsonValue(), (members) => {
-        const isObject = typeof members === "object" && members !== null && !Array.isArray(members);
-        const body = isObject ? { ...INTERACTION, ...members } : members;
+      fc.property(anyBody, fc.boolean(), (body, isAlone) => {
+        const context = { ...target, cancelledAt: null, ...(isAlone ? { threadId: null } : {}) };
         try {
-          const run = geminiInteractions.toRun(body, { ...target, cancelledAt: null });
+          const run = geminiInteractions.toRun(body, context);
           expect(run).toEqual(Run.parse(run));
+          expect(Object.keys(run)).toEqual(keys);
         } catch (error) {
-          expect(asRefusal(error).reason).toBe("upstream_error");
+          if (!(error instanceof Refusal)) throw error;
+          expect(error.reason).toBe("upstream_error");
         }
       }),
+      { numRuns: 500 },
     );
   });
 });
@@ -160,6 +303,27 @@ describe("an error", () => {
     expect(meaning(status, { message: "Not now." })).toBe("refused_by_state");
     const old = "The legacy Interactions API schema is no longer supported. Use another.";
     expect(meaning(status, { code: "invalid_request", message: old })).toBeNull();
+    expect(meaning(status, { code: 400, message: old }, true)).toBeNull();
+    expect(meaning(status, { message: `No: ${old}` })).toBe("refused_by_state");
+  });
+
+  it("is of a missing interaction wherever nothing says that the method is missing", () => {
+    for (const body of [undefined, null, [], {}, "Method not found.", [[]], { error: "x" }]) {
+      const reply = { status: 404, body, text: "", origin: "https://x.test" };
+      expect(geminiInteractions.meaning(reply)).toBe("run_not_found");
+    }
+    expect(meaning(404, { message: "Method not found. Or so." })).toBe("run_not_found");
+    expect(meaning(400, { message: "Method not found." })).toBe("refused_by_state");
+  });
+
+  it.each([200, 202, 302, 401, 403, 429, 500, 501, 503])("of %i leaves it at that", (status) => {
+    expect(meaning(status, { message: "Method not found.", status: "NOT_FOUND" })).toBeNull();
+  });
+
+  it("is none in a reply that is no error", () => {
+    expect(meaning(200, { status: "CANCELLED" })).toBeNull();
+    expect(meaning(400, { status: "CANCELLED" })).toBe("accepted");
+    expect(meaning(400, { code: 499, status: "cancelled" })).toBe("refused_by_state");
   });
 
   it("that is none means nothing", () => {
@@ -179,20 +343,72 @@ describe("the options", () => {
     expect(credential({ auth: "bearer" })).toEqual({ header: "authorization", prefix: "Bearer " });
   });
 
-  it("add headers of their own", () => {
-    expect(headers({})).toEqual({});
-    expect(headers({ user_project: "my-project", api_revision: "2026-05-20" })).toEqual({
-      "x-goog-user-project": "my-project",
-      "api-revision": "2026-05-20",
-    });
+  it.each([
+    [{}, {}],
+    [{ auth: "bearer" }, {}],
+    [{ user_project: "my-project" }, { "x-goog-user-project": "my-project" }],
+    [{ api_revision: "2026-05-20" }, { "api-revision": "2026-05-20" }],
+    [
+      { auth: "bearer", user_project: "example.com:p-1", api_revision: "2026-05-20" },
+      { "x-goog-user-project": "example.com:p-1", "api-revision": "2026-05-20" },
+    ],
+  ])("%j add the headers %j", (options, expected) => {
+    expect(headers(options)).toEqual(expected);
+    const parsed = z.strictObject(geminiInteractions.options).parse(options);
+    expect(parsed).toEqual({ auth: "x-goog-api-key", ...options });
+    expect(headers(parsed)).toEqual(expected);
   });
 
   it.each([
     [{ auth: "basic" }],
     [{ user_project: "My Project" }],
     [{ user_project: "a\r\nx: 1" }],
+    [{ user_project: "" }],
+    [{ user_project: "a".repeat(65) }],
+    [{ user_project: "my-project\n" }],
+    [{ user_project: null }],
     [{ api_revision: "today" }],
+    [{ api_revision: "2026-05-20\n" }],
+    [{ api_revision: "2026-05-20, 2026-05-21" }],
+    [{ api_revision: "" }],
+    [{ api_revision: 20_260_520 }],
+    [{ version: "v1beta" }],
   ])("are not %j", (options) => {
     expect(z.strictObject(geminiInteractions.options).safeParse(options).success).toBe(false);
+  });
+});
+
+describe("what is asked", () => {
+  it("names the interaction alone, and sends nothing", () => {
+    const everything = { auth: "bearer", user_project: "p", api_revision: "2026-05-20" };
+    for (const threadId of ["thread_1", null]) {
+      for (const options of [{}, everything]) {
+        const named = { threadId, runId: "v1_abc" };
+        expect(geminiInteractions.cancel(named, options)).toEqual({
+          method: "POST",
+          path: ["interactions", "v1_abc", "cancel"],
+        });
+        expect(geminiInteractions.read(named, options)).toEqual({
+          method: "GET",
+          path: ["interactions", "v1_abc"],
+        });
+      }
+    }
+  });
+
+  it("is a cancel, once and unseen, that hits this interaction only and keeps it", () => {
+    expect(geminiInteractions).toMatchObject({
+      repeatsCancel: false,
+      hitsActiveRun: false,
+      forgetsCancel: false,
+      cancelChecksThread: false,
+    });
+    expect(geminiInteractions.readsFirst({})).toBe(false);
+    expect(geminiInteractions.deletesRun({})).toBe(false);
+  });
+
+  it("is nothing else: no list, nothing beside it, no response", () => {
+    const { list, alongside, whyNot, toResponse } = geminiInteractions;
+    expect([list, alongside, whyNot, toResponse]).toEqual(Array(4).fill(undefined));
   });
 });
