@@ -60,7 +60,9 @@ export async function call(
 ): Promise<UpstreamReply> {
   const url = addressOf(connection.baseUrl, request);
   const key = await keyFor(connection, null, signal);
-  if (key === null) throw new Refusal("config_invalid", { detail: "there is no upstream key" });
+  if (key === null) {
+    throw new Refusal("config_invalid", { detail: "there is no upstream key", unsent: true });
+  }
   const reply = await send(tools, connection, request, url, key, signal);
   if (!isKeyRefused(reply)) return reply;
   const other = await keyFor(connection, key, signal);
@@ -151,7 +153,8 @@ function addressOf(baseUrl: string, { path, query = {} }: UpstreamRequest): URL 
 }
 
 function moved(): Refusal {
-  return new Refusal("run_not_found", { detail: "an id would move the upstream path" });
+  const detail = "an id would move the upstream path";
+  return new Refusal("run_not_found", { detail, unsent: true });
 }
 
 /** What a header can carry. Of anything else workerd throws, or logs the value, and that is the key. */
@@ -165,7 +168,8 @@ function headersFor(
 ): Headers {
   const { header, prefix } = adapter.credential(options);
   if (!PRINTABLE.test(key.trim())) {
-    throw new Refusal("config_invalid", { detail: "the upstream key does not fit in a header" });
+    const detail = "the upstream key does not fit in a header";
+    throw new Refusal("config_invalid", { detail, unsent: true });
   }
   const headers = new Headers(adapter.headers(options));
   headers.set("accept", "application/json");

@@ -136,8 +136,8 @@ async function cancelAndDecide(
     const read = await fetchRun(tools, connection, target, cancelledAt);
     return read.isDeleted && before !== null ? deletedFrom(before.run, read) : read;
   };
-  /** When the last cancel was sent that may have been taken, in Unix seconds. */
-  let sentAt: number | null = null;
+  /** When the last cancel was sent that may have been taken, though nobody said so, in Unix seconds. */
+  let lostAt: number | null = null;
   /** One is still on its way, for all that anybody knows. */
   let mayYetArrive = false;
   health.attempted();
@@ -152,19 +152,21 @@ async function cancelAndDecide(
 
     // It may have arrived, or something else has ended the run: its state tells.
     if (answer.kind === "lost") {
-      sentAt = nowSeconds;
+      lostAt = nowSeconds;
       mayYetArrive ||= !answer.isAnswered;
     }
+    // Where a run that waits has the word of one that was cancelled, one that waited before is no proof.
+    const sentAt = trace.before === "requires_action" ? null : lostAt;
     const read = await readWith(sentAt ?? (await recalled(tools, connection, target))).catch(
       (error: unknown) => {
         const refusal = asRefusal(error);
         if (answer.kind === "refused_by_state") throw refusal;
-        throw sentAt === null ? answer.refusal : afterLostReply(answer.refusal, refusal);
+        throw lostAt === null ? answer.refusal : afterLostReply(answer.refusal, refusal);
       },
     );
     const settled = isSettled(read.run);
     if (settled || answer.kind === "refused_by_state") {
-      return judge(read, settled && sentAt !== null, trace.before, sentAt);
+      return judge(read, settled && lostAt !== null, trace.before, sentAt);
     }
     if (answer.kind === "lost" && again && (await pausedFor(tools, jitter(tools)))) continue;
     if (mayYetArrive) return judge(read, false, trace.before, sentAt);
@@ -173,7 +175,7 @@ async function cancelAndDecide(
 
   /** False when there is neither time nor budget for a second cancel. */
   async function pausedFor(patient: UpstreamTools, ms: number | null): Promise<boolean> {
-    if (ms === null || patient.now() + ms + LEAST_MS > patient.endsAt) return false;
+    if (ms === null || patient.now() + ms + LEAST_MS / CANCEL_SHARE > patient.endsAt) return false;
     if (!health.mayRetry()) return false;
     await patient.sleep(ms);
     return true;
@@ -234,7 +236,12 @@ async function sendCancel(
   const { adapter, options } = connection;
   const share = (tools.endsAt - tools.now()) * CANCEL_SHARE;
   if (share < LEAST_MS) {
-    throw new Refusal("upstream_timeout", { detail: "no time was left", words: TOO_LATE });
+    const refusal = new Refusal("upstream_timeout", {
+      detail: "no time was left",
+      words: TOO_LATE,
+    });
+    if (trace.attempts > 0) return { kind: "declined", refusal, pauseMs: null };
+    throw refusal;
   }
   trace.attempts += 1;
   let reply: UpstreamReply;

@@ -4,7 +4,9 @@ import { describe, expect, it, test } from "vitest";
 import { Refusal } from "../../src/failure.ts";
 import { normaliseRun } from "../../src/runs/normalise.ts";
 import type { Connection } from "../../src/upstreams/call.ts";
-import { cancelUpstreamRun } from "../../src/upstreams/stop.ts";
+import { langgraph } from "../../src/upstreams/langgraph.ts";
+import { readUpstreamRun } from "../../src/upstreams/read.ts";
+import { cancelUpstreamRun, waitUntilTerminal } from "../../src/upstreams/stop.ts";
 import { bearer, type Upstream, USUAL } from "../../src/upstreams/upstream.ts";
 import { json, plain } from "./replies/replies.ts";
 import { CONNECTION_LOST, connectionTo, type Step, scripted, toolsWith } from "./support.ts";
@@ -185,6 +187,30 @@ describe("a second cancel", () => {
   });
 });
 
+describe("where a run that waits has the same word as one that was cancelled", () => {
+  const WAITS = json(200, '{"run_id":"run_1","thread_id":"thread_1","status":"interrupted"}');
+  const ACCEPTED = { status: 202, headers: {}, body: "" };
+  const connection = connectionTo(langgraph, "https://upstream.test");
+
+  async function stopWaiting(steps: readonly Step[]) {
+    const before = await readUpstreamRun(toolsWith(scripted([WAITS])), connection, TARGET);
+    expect(before.run.status).toBe("requires_action");
+    const tools = toolsWith(scripted([...steps, ...Array<Step>(9).fill(WAITS)]));
+    const stopped = await cancelUpstreamRun(tools, connection, TARGET, before);
+    return await waitUntilTerminal(tools, connection, TARGET, stopped, tools.now() + 1_000);
+  }
+
+  it.each<[string, Step]>([
+    ["a lost reply", CONNECTION_LOST],
+    ["a server error", plain(502, "")],
+  ])("%s is no proof that it was: it is asked for once more", async (_, first) => {
+    const taken = await stopWaiting([first, WAITS, ACCEPTED, WAITS]);
+    expect(taken).toMatchObject({ outcome: "cancelled", attempts: 2 });
+    const lost = await stopWaiting([first, WAITS, CONNECTION_LOST, WAITS]);
+    expect(lost).toMatchObject({ outcome: "not_confirmed", run: { status: "requires_action" } });
+  });
+});
+
 describe("an upstream that is left alone", () => {
   it("is sent nothing, which is an answer that says when to come back", async () => {
     const script = scripted([]);
@@ -233,6 +259,16 @@ describe("an upstream that is left alone", () => {
 });
 
 describe("a cancel for which there is no time", () => {
+  it("the second time is none of which it could be said that nothing was sent", async () => {
+    const script = scripted([CONNECTION_LOST, MOVING, MOVING]);
+    const tools = toolsWith(script, null, 400);
+    // The pause takes longer than was asked for.
+    const slow = { ...tools, sleep: (ms: number) => tools.sleep(ms + 300) };
+    const connection = connectionTo(ADAPTER, "https://upstream.test");
+    const result = await cancelUpstreamRun(slow, connection, TARGET, null);
+    expect(result).toMatchObject({ outcome: "not_confirmed", attempts: 1 });
+  });
+
   it("is not sent, and says so", async () => {
     const script = scripted([TAKEN]);
     const tools = toolsWith(script, null, 120);

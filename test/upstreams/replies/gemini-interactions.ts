@@ -51,12 +51,6 @@ function ended(read: WireReply): Exchange {
   return { target: TARGET, before: read, cancel: NO_CANCEL, after: read };
 }
 
-/** The code of an error is also a word. */
-const OLD_SCHEMA = json(
-  400,
-  '{"error":{"code":"invalid_request","message":"The legacy Interactions API schema is no longer supported. (canary)"}}',
-  HEADERS,
-);
 const NOT_FOUND = googleError(404, "Interaction v1_canary not found.", "NOT_FOUND");
 
 export const geminiInteractionsReplies: Replies = {
@@ -149,12 +143,6 @@ export const geminiInteractionsReplies: Replies = {
         json(404, '[{"error":{"code":404,"message":"Method not found.","status":"NOT_FOUND"}}]'),
       ],
       ends: "unsupported_by_upstream",
-    },
-    {
-      name: "a server that wants another schema says nothing of the interaction's state",
-      target: TARGET,
-      replies: [OLD_SCHEMA, CANCELLED],
-      ends: { outcome: "already_cancelled", status: "cancelled" },
     },
     {
       name: "a background agent whose id is never found",
