@@ -64,7 +64,7 @@ export async function call(
     throw new Refusal("config_invalid", { detail: "there is no upstream key", unsent: true });
   }
   const reply = await send(tools, connection, request, url, key, signal);
-  if (!isKeyRefused(reply)) return reply;
+  if (!isKeyRefused(connection, reply)) return reply;
   const other = await keyFor(connection, key, signal);
   if (other === null) return reply;
   tools.log("warn", "upstream_key_refused", { upstream: connection.name, status: reply.status });
@@ -85,9 +85,12 @@ async function keyFor(
   }
 }
 
-/** Servers disagree about which of the two says that a key is no good. */
-export function isKeyRefused({ status }: Pick<Reply, "status">): boolean {
-  return status === 401 || status === 403;
+/** Servers disagree about which status says that a key is no good. */
+export function isKeyRefused({ adapter }: Pick<Connection, "adapter">, reply: Reply): boolean {
+  const { status } = reply;
+  return (
+    status === 401 || status === 403 || adapter.meaning(reply) === "upstream_rejected_credentials"
+  );
 }
 
 /** Of the server, or of what stands before it, and not of the run. */

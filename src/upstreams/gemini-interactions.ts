@@ -33,6 +33,7 @@ const STATUS: ReadonlyMap<string, RunStatus> = new Map([
 const REFUSALS: readonly number[] = [400, 409, 422];
 /** Not the interaction's state: the server wants to be spoken to otherwise. */
 const OLD_SCHEMA = /^The legacy Interactions API schema is no longer supported\./;
+const BAD_KEY = "API_KEY_INVALID";
 /** `Client Closed Request`, as Google writes a call that was cancelled. */
 const CANCELLED = 499;
 
@@ -82,10 +83,17 @@ function meaning({ status, body }: Reply): Meaning | null {
   if (status === CANCELLED || (status >= 400 && member(error, "status") === "CANCELLED")) {
     return "accepted";
   }
+  if (status === 400 && isBadKey(error)) return "upstream_rejected_credentials";
   if (status === 404) {
     return message === "Method not found." ? "unsupported_by_upstream" : "run_not_found";
   }
   return REFUSALS.includes(status) && !OLD_SCHEMA.test(message) ? "refused_by_state" : null;
+}
+
+/** Google says 400 of a key that it does not know, and what it is about in the details (AIP-193). */
+function isBadKey(error: unknown): boolean {
+  const details = member(error, "details");
+  return Array.isArray(details) && details.some((one) => member(one, "reason") === BAD_KEY);
 }
 
 function toRun(body: unknown, context: RunContext): Run {

@@ -126,16 +126,11 @@ function requiredAction(session: unknown, turnId: unknown): unknown {
     .map((action) => ({
       id: member(action, "call_id"),
       type: "function",
-      function: { name: member(action, "name"), arguments: argumentsOf(action) },
+      function: { name: member(action, "name"), arguments: member(action, "arguments") },
     }));
   return calls.length === 0
     ? null
     : { type: "submit_tool_outputs", submit_tool_outputs: { tool_calls: calls } };
-}
-
-function argumentsOf(action: unknown): unknown {
-  const given = member(action, "arguments");
-  return typeof given === "string" ? given : JSON.stringify(given ?? {});
 }
 
 /** A Run has a word for functions alone. */

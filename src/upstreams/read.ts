@@ -146,13 +146,13 @@ function deletedRun(context: Target & { readonly cancelledAt: number }): ReadRun
 }
 
 /** What a reply that is no success means to the caller. None of its text goes any further. */
-export function refusalFor({ adapter }: Connection, reply: UpstreamReply): Refusal {
+export function refusalFor(connection: Connection, reply: UpstreamReply): Refusal {
   const detail = `the upstream answered ${reply.status}`;
-  const meaning = adapter.meaning(reply);
+  const meaning = connection.adapter.meaning(reply);
   if (meaning !== null && meaning !== "accepted" && meaning !== "refused_by_state") {
     return new Refusal(meaning, { detail });
   }
-  if (isKeyRefused(reply)) {
+  if (isKeyRefused(connection, reply)) {
     return new Refusal("upstream_rejected_credentials", { detail });
   }
   const { retryAfterSeconds } = reply;

@@ -41,6 +41,8 @@ export type Meaning =
   | "refused_by_state"
   /** The run or its thread does not exist. */
   | "run_not_found"
+  /** The key is no good, though the status is neither 401 nor 403. */
+  | "upstream_rejected_credentials"
   /** The API itself is gone. */
   | "upstream_retired"
   /** This server does not know how to. */

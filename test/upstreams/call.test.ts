@@ -251,6 +251,15 @@ describe("the headers of a request", () => {
     expect(withTrace).toEqual({ ...own, ...credential[adapter.kind], traceparent });
   });
 
+  it("carry the second key when the adapter reads the reply as a refusal of the first", async () => {
+    const script = scripted([json(400, "{}"), json(200, "{}")]);
+    const meaning: Upstream["meaning"] = ({ status }) =>
+      status === 400 ? "upstream_rejected_credentials" : null;
+    const connection = { ...CONNECTION, adapter: { ...ADAPTER, meaning }, nextKey: keys("1", "2") };
+    expect(await call(toolsWith(script), connection, READ, NEVER)).toMatchObject({ status: 200 });
+    expect(script.requests.map(({ headers }) => headers.get("x-api-key"))).toEqual(["1", "2"]);
+  });
+
   it("carry a key that came with a line end behind it", async () => {
     const script = scripted([json(200, "{}")]);
     await call(toolsWith(script), { ...CONNECTION, nextKey: keys(`${KEY}\n`) }, READ, NEVER);

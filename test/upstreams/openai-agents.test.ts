@@ -5,6 +5,7 @@ import { asRefusal } from "../../src/failure.ts";
 import { Run } from "../../src/runs/run.ts";
 import { openaiAgents } from "../../src/upstreams/openai-agents.ts";
 import { cancelUpstreamRun } from "../../src/upstreams/stop.ts";
+import type { Reply } from "../../src/upstreams/upstream.ts";
 import { openaiAgentsReplies } from "./replies/openai-agents.ts";
 import { json, plain } from "./replies/replies.ts";
 import { answering, connectionTo, toolsWith } from "./support.ts";
@@ -19,6 +20,23 @@ function toRun(members: object = {}, session: unknown = SESSION) {
     { ...TURN, ...members },
     { ...target, cancelledAt: null, alongside: session },
   );
+}
+
+/** An entry of the session's `required_actions`, the turn's own unless `members` say otherwise. */
+function call(members: object = {}) {
+  return {
+    type: "function_call",
+    turn_id: target.runId,
+    call_id: "call_1",
+    name: "look_up",
+    arguments: "{}",
+    ...members,
+  };
+}
+
+/** Deeper than a JSON encoder's stack, when `levels` are many. */
+function nested(levels: number): unknown {
+  return JSON.parse("[".repeat(levels) + "]".repeat(levels));
 }
 
 describe("a turn", () => {
@@ -94,8 +112,90 @@ describe("a turn", () => {
         ],
       },
     });
+    // Deeper than any encoder's stack: the call is left out, and nothing breaks.
+    const deep: unknown = JSON.parse(`${"[".repeat(100_000)}${"]".repeat(100_000)}`);
+    const required_actions = [{ ...SESSION.required_actions[0], arguments: deep }];
+    expect(() => toRun({ status: "waiting" }, { ...SESSION, required_actions })).not.toThrow();
     expect(toRun({ status: "waiting" }, { required_actions: [] }).required_action).toBeNull();
     expect(toRun({ status: "waiting" }, null).required_action).toBeNull();
+  });
+
+  it("that does not wait asks for nothing, whatever its session does", () => {
+    for (const status of ["queued", "in_progress", "completed", "failed", "cancelled"]) {
+      expect(toRun({ status }).required_action).toBeNull();
+    }
+  });
+
+  it.each([
+    ["a text", '{"id":7}', '{"id":7}'],
+    ["nothing", undefined, "{}"],
+    ["null", null, "{}"],
+    ["a list", [1, "two"], '[1,"two"]'],
+  ])("that waits has the arguments of its calls as a text, also those of %s", (_, given, told) => {
+    const run = toRun({ status: "waiting" }, { required_actions: [call({ arguments: given })] });
+    expect(run.required_action?.submit_tool_outputs.tool_calls).toEqual([
+      { id: "call_1", type: "function", function: { name: "look_up", arguments: told } },
+    ]);
+  });
+
+  it("that waits leaves out what is no call of a function, or cannot be told", () => {
+    const required_actions = [
+      null,
+      "call",
+      call({ type: "computer_call", call_id: "call_2" }),
+      call({ turn_id: undefined, call_id: "call_3" }),
+      call({ name: "", call_id: "call_4" }),
+      call({ arguments: nested(20_000), call_id: "call_5" }),
+      call(),
+    ];
+    const run = toRun({ status: "waiting" }, { required_actions });
+    expect(run.required_action?.submit_tool_outputs.tool_calls).toMatchObject([{ id: "call_1" }]);
+  });
+
+  it.each([
+    [undefined],
+    [null],
+    ["session"],
+    [[]],
+    [{}],
+    [{ agent: null, metadata: null, required_actions: null }],
+    [{ agent: [], metadata: [], required_actions: {} }],
+    [{ agent: { model: {}, instructions: [], tools: "function" }, metadata: "acme" }],
+    [{ agent: { tools: [null, "function", { type: "function" }, { type: "mcp", name: "x" }] } }],
+    [{ agent: { tools: [{ type: "function", name: "" }] }, metadata: { deep: nested(20_000) } }],
+  ])("is still a run when its session is garbage: case %#", (session) => {
+    expect(toRun({ status: "waiting" }, session)).toMatchObject({
+      id: "turn_68f2",
+      thread_id: "sess_68f1",
+      assistant_id: "agent_68f0",
+      status: "requires_action",
+      required_action: null,
+      model: "",
+      instructions: "",
+      tools: [],
+      metadata: {},
+    });
+  });
+
+  it("has of its session's functions all that a Run can say, and of its other tools nothing", () => {
+    const parameters = { type: "object", properties: { id: { type: "integer" } } };
+    const told = { name: "look_up", description: "Looks up.", parameters, strict: true };
+    const tools = [{ type: "web_search" }, { type: "function", ...told, canary: "canary" }];
+    expect(toRun({}, { agent: { tools } }).tools).toEqual([{ type: "function", function: told }]);
+  });
+
+  it.each([[null], [undefined]])("without an error has none: %s", (error) => {
+    expect(toRun({ status: "failed", error }).last_error).toBeNull();
+  });
+
+  it.each([
+    ["no object", null],
+    ["a list", [TURN]],
+    ["without an id", { ...TURN, id: undefined }],
+    ["with another id", { ...TURN, id: "turn_other" }],
+  ])("that is %s is none", (_, body) => {
+    const context = { ...target, cancelledAt: null, alongside: SESSION };
+    expect(() => openaiAgents.toRun(body, context)).toThrow("upstream_error");
   });
 
   it("of another session is not found", () => {
@@ -116,6 +216,7 @@ describe("a turn", () => {
             alongside: session,
           });
           expect(run).toEqual(Run.parse(run));
+          expect(Object.keys(run)).toEqual(Object.keys(Run.shape));
         } catch (error) {
           expect(["upstream_error", "run_not_found"]).toContain(asRefusal(error).reason);
         }
@@ -124,11 +225,124 @@ describe("a turn", () => {
   });
 });
 
+describe("the requests", () => {
+  const { list } = openaiAgents;
+
+  it("are these, and no other", () => {
+    expect(openaiAgents.cancel(target, {})).toEqual({
+      method: "POST",
+      path: ["agents", "sessions", "sess_68f1", "events"],
+      body: { events: [{ type: "agent.session.input.cancel" }] },
+    });
+    expect(openaiAgents.read(target, {})).toEqual({
+      method: "GET",
+      path: ["agents", "sessions", "sess_68f1", "turns", "turn_68f2"],
+    });
+    expect(openaiAgents.alongside?.(target, {})).toEqual({
+      method: "GET",
+      path: ["agents", "sessions", "sess_68f1"],
+    });
+    expect(list?.requests("sess_68f1", {})).toEqual([
+      {
+        method: "GET",
+        path: ["agents", "sessions", "sess_68f1", "turns"],
+        query: { order: "desc", limit: "100" },
+      },
+    ]);
+  });
+
+  it("carry the key as a bearer and name the beta, with nothing to configure", () => {
+    expect(openaiAgents.options).toEqual({});
+    expect(openaiAgents.credential({})).toEqual({ header: "authorization", prefix: "Bearer " });
+    expect(openaiAgents.headers({})).toEqual({ "openai-beta": "agents=v1" });
+  });
+
+  it("are never sent unseen, and a cancel never twice", () => {
+    expect(openaiAgents.readsFirst({})).toBe(true);
+    expect(openaiAgents).toMatchObject({
+      hitsActiveRun: true,
+      repeatsCancel: false,
+      forgetsCancel: false,
+      cancelChecksThread: true,
+    });
+    expect(openaiAgents.deletesRun({})).toBe(false);
+  });
+
+  it("for a list are answered with turns, each by its id", () => {
+    expect(list?.runsIn({ data: [TURN, null], has_more: true })).toEqual([TURN, null]);
+    expect(list?.idOf(TURN)).toBe("turn_68f2");
+    expect(list?.idOf(null)).toBeUndefined();
+    for (const body of [undefined, null, {}, { data: {} }]) {
+      expect(() => list?.runsIn(body)).toThrow("upstream_error");
+    }
+  });
+});
+
+describe("an answer", () => {
+  const meaningOf = (status: number, message = "canary") => {
+    const body = { error: { message } };
+    const reply: Reply = {
+      status,
+      body,
+      text: JSON.stringify(body),
+      origin: new URL(baseUrl).origin,
+    };
+    return openaiAgents.meaning(reply);
+  };
+
+  it("of 404 is about an unknown turn or session, whatever it says", () => {
+    expect(meaningOf(404)).toBe("run_not_found");
+    expect(meaningOf(404, "Invalid URL (POST /v1/agents/sessions)")).toBe("run_not_found");
+  });
+
+  it.each([400, 409, 422])("of %i may be due to the turn's state", (status) => {
+    expect(meaningOf(status)).toBe("refused_by_state");
+  });
+
+  it.each([200, 202, 204, 401, 403, 410, 429, 500, 501, 503])(
+    "of %i says nothing of the turn",
+    (status) => {
+      expect(meaningOf(status)).toBeNull();
+    },
+  );
+});
+
+describe("why a turn cannot be cancelled", () => {
+  const why = (body: unknown) => openaiAgents.whyNot?.(body);
+
+  it.each([
+    ["the session's own", TURN],
+    ["without the word", { ...TURN, subagent_id: undefined }],
+    ["no object", null],
+  ])("has no reason when it is %s", (_, body) => {
+    expect(why(body)).toBeNull();
+  });
+
+  it.each(["agent_canary", "", 0, false, {}])(
+    "is that it is a sub-agent's, in words for the public: %j",
+    (subagent_id) => {
+      const words = why({ ...TURN, subagent_id });
+      expect(words).toMatch(/^This run is a sub-agent's, .+\.$/);
+      expect(words).not.toContain("canary");
+    },
+  );
+});
+
 describe("the proof of whose it is", () => {
   it("is the session's metadata, not the turn's", () => {
     const forged = { ...TURN, metadata: { tenant: "globex" } };
     expect(openaiAgents.metadata(forged, SESSION)).toEqual({ tenant: "acme", user: "user-1" });
     expect(openaiAgents.metadata(forged, null)).toBeUndefined();
+  });
+
+  it("is not trimmed", () => {
+    const metadata = { tenant: "acme", long: "x".repeat(2_000) };
+    expect(openaiAgents.metadata(TURN, { metadata })).toEqual(metadata);
+  });
+
+  it("names the session that the turn itself says it is of", () => {
+    expect(openaiAgents.threadOf({ ...TURN, session_id: "sess_other" })).toBe("sess_other");
+    expect(openaiAgents.threadOf(null)).toBeUndefined();
   });
 });
 

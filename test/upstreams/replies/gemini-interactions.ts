@@ -99,10 +99,23 @@ export const geminiInteractionsReplies: Replies = {
     },
   ],
 
-  badKey: googleError(
-    403,
-    "API key not valid: sk-canar**************QZ7x. Please pass a valid API key.",
-    "PERMISSION_DENIED",
+  badKey: json(
+    400,
+    JSON.stringify({
+      error: {
+        code: 400,
+        message: "API key not valid: sk-canar**************QZ7x. Please pass a valid API key.",
+        status: "INVALID_ARGUMENT",
+        details: [
+          {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            reason: "API_KEY_INVALID",
+            domain: "googleapis.com",
+          },
+        ],
+      },
+    }),
+    HEADERS,
   ),
   rateLimited: {
     reply: json(
