@@ -1,6 +1,7 @@
 // Stop for the page that knows no run's id: every active run of a thread, each on a journey of its own.
 
 import type { Answer } from "./answer.ts";
+import { deny } from "./audit/journal.ts";
 import { settle, stop } from "./cancel.ts";
 import { type Entered, enter, enteredFor } from "./enter.ts";
 import { asRefusal, Refusal } from "./failure.ts";
@@ -9,8 +10,10 @@ import type { CancelAsk, CancelThreadAsk } from "./http/ask.ts";
 import { assertHoldsRule } from "./policy/permit.ts";
 import { type ActiveRun, listActiveRuns, pickActiveRuns } from "./upstreams/list.ts";
 
-/** So many in one call: what a Worker may send for one request is bounded. */
+/** So many are stopped in one call: what a Worker may send for one request is bounded. */
 const MOST_RUNS = 20;
+/** So many are looked at, to find those that are the caller's. */
+const MOST_LOOKED_AT = 100;
 /** A Worker holds six connections open at once. */
 const AT_ONCE = 5;
 const NO_LIST =
@@ -39,42 +42,70 @@ export interface FailedRun {
  */
 export async function cancelThread(gateway: Gateway, ask: CancelThreadAsk): Promise<ThreadAnswer> {
   const entered = await enter(gateway, ask);
-  const { threadId } = ask.target;
-  const active = await findActiveRuns(entered, threadId).catch(entered.denied);
-  const begin = async ({ id }: ActiveRun) => {
-    const asking: CancelAsk = { ...ask, target: { threadId, runId: id } };
-    const own = await enteredFor(gateway, ask, entered, asking.target);
-    return { asking, own, stopped: await stop(gateway, asking, own).catch(asRefusal) };
-  };
-  const chosen = active.slice(0, MOST_RUNS);
-  // Those that wait for their turn are stopped before the one that they wait for: else they would begin.
-  const begun = [
-    ...(await inTurns(chosen.filter(isWaiting), begin)),
-    ...(await inTurns(
-      chosen.filter((run) => !isWaiting(run)),
-      begin,
-    )),
-  ];
+  const { tenant, event } = entered;
+  const active = await findActiveRuns(entered, ask.target.threadId).catch(entered.denied);
+  const { begun, othersLeft, hasMore } = await stopTheirOwn(gateway, ask, entered, active);
+  if (othersLeft) {
+    const refusal = new Refusal("run_not_found", { detail: "runs of others were left alone" });
+    ask.defer(deny(gateway.audit, tenant, event, refusal));
+  }
   // All at once: waiting for the end of one must not keep another from being stopped, and none does now.
-  const ended = await Promise.all(
-    begun.map(async ({ asking, own, stopped }) => {
-      const { runId } = asking.target;
-      if (stopped instanceof Refusal) return { runId, refusal: stopped };
-      const answer = await settle(gateway, asking, own, stopped).catch(asRefusal);
-      return answer instanceof Refusal ? { runId, refusal: answer } : answer;
-    }),
-  );
+  const ended = await Promise.all(begun.map((one) => settled(gateway, one)));
   const answers = ended.filter((end): end is Answer => !("refusal" in end));
   const failures = ended
     .filter((end): end is FailedRun => "refusal" in end)
+    // One that has gone meanwhile needs no stopping.
     .filter(({ refusal }) => refusal.reason !== "run_not_found");
   const [first] = failures;
   if (answers.length === 0 && first !== undefined) throw first.refusal;
-  const { origins } = entered.tenant;
-  return { answers, failures, hasMore: active.length > MOST_RUNS, origins };
+  return { answers, failures, hasMore, origins: tenant.origins };
 }
 
-/** Those that wait for their turn come first. */
+interface Begun {
+  readonly asking: CancelAsk;
+  readonly own: Entered;
+  readonly stopped: Awaited<ReturnType<typeof stop>> | Refusal;
+}
+
+/** In turns, until all have been looked at or enough are stopped. */
+async function stopTheirOwn(
+  gateway: Gateway,
+  ask: CancelThreadAsk,
+  entered: Entered,
+  active: readonly ActiveRun[],
+) {
+  const { threadId } = ask.target;
+  const begin = async ({ id, read }: ActiveRun): Promise<Begun> => {
+    const asking: CancelAsk = { ...ask, target: { threadId, runId: id } };
+    const own = await enteredFor(gateway, ask, entered, asking.target, read);
+    return { asking, own, stopped: await stop(gateway, asking, own).catch(asRefusal) };
+  };
+  const begun: Begun[] = [];
+  let othersLeft = false;
+  const { hitsActiveRun } = entered.tenant.connection.adapter;
+  const left = inOrder(active, hitsActiveRun).slice(0, MOST_LOOKED_AT);
+  while (left.length > 0 && begun.length < MOST_RUNS) {
+    const atOnce = hitsActiveRun ? 1 : Math.min(AT_ONCE, MOST_RUNS - begun.length);
+    const turn = left.splice(0, left.slice(0, atOnce).filter(sameTurn).length);
+    for (const one of await Promise.all(turn.map(begin))) {
+      const { stopped } = one;
+      if (stopped instanceof Refusal && stopped.reason === "run_not_found") othersLeft = true;
+      else begun.push(one);
+    }
+  }
+  return { begun, othersLeft, hasMore: left.length > 0 };
+}
+
+async function settled(
+  gateway: Gateway,
+  { asking, own, stopped }: Begun,
+): Promise<Answer | FailedRun> {
+  const { runId } = asking.target;
+  if (stopped instanceof Refusal) return { runId, refusal: stopped };
+  const answer = await settle(gateway, asking, own, stopped).catch(asRefusal);
+  return answer instanceof Refusal ? { runId, refusal: answer } : answer;
+}
+
 async function findActiveRuns(
   { tools, tenant, caller }: Entered,
   threadId: string,
@@ -85,23 +116,26 @@ async function findActiveRuns(
   if (!listed && ownership.source !== "registry") {
     throw new Refusal("unsupported_by_upstream", { words: NO_LIST });
   }
-  const active = listed
+  return listed
     ? await listActiveRuns(tools, connection, threadId)
     : await pickActiveRuns(tools, connection, threadId, await tools.registeredOn(threadId));
-  return [...active.filter(isWaiting), ...active.filter((run) => !isWaiting(run))];
+}
+
+/**
+ * Runs that wait come before the one that they wait for: else they would begin. Where a cancel hits
+ * whichever run is active, that one has to come first.
+ */
+function inOrder(runs: readonly ActiveRun[], hitsActiveRun: boolean): ActiveRun[] {
+  const waiting = runs.filter(isWaiting);
+  const others = runs.filter((run) => !isWaiting(run));
+  return hitsActiveRun ? [...others, ...waiting.toReversed()] : [...waiting, ...others];
+}
+
+/** Side by side with the first of them: one that waits must not be overtaken by one that does not. */
+function sameTurn(run: ActiveRun, _: number, [first]: readonly ActiveRun[]): boolean {
+  return first !== undefined && isWaiting(run) === isWaiting(first);
 }
 
 function isWaiting({ status }: ActiveRun): boolean {
   return status === "queued";
-}
-
-async function inTurns<T, Made>(
-  items: readonly T[],
-  make: (item: T) => Promise<Made>,
-): Promise<readonly Made[]> {
-  const made: Made[] = [];
-  for (let from = 0; from < items.length; from += AT_ONCE) {
-    made.push(...(await Promise.all(items.slice(from, from + AT_ONCE).map(make))));
-  }
-  return made;
 }

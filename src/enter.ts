@@ -11,6 +11,7 @@ import { authenticate } from "./identity/authenticate.ts";
 import type { Caller } from "./identity/claims.ts";
 import type { OwnershipTools } from "./policy/ownership.ts";
 import { assertAddressRate, assertPersonRate } from "./policy/rate.ts";
+import type { ReadRun } from "./upstreams/read.ts";
 import type { Target } from "./upstreams/upstream.ts";
 import { within } from "./within.ts";
 
@@ -91,17 +92,30 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
   };
 }
 
-/** The same caller's ask as it concerns one run: an event of its own. */
+/**
+ * The same caller's ask as it concerns one run of a thread: an event of its own. A run that is another's
+ * was not asked for by its name, and is not put on record as if it had been.
+ */
 export async function enteredFor(
   gateway: Gateway,
   ask: Ask,
   entered: Entered,
   target: Target,
+  listed: ReadRun | null,
 ): Promise<Entered> {
   const { caller, tenant } = entered;
   const { reason } = entered.event;
   const event = await describe(gateway.audit, tenant, caller, target, reason, ask.request);
-  return { ...entered, event, denied: recordRefusal(gateway, ask, tenant, event) };
+  const recorded = recordRefusal(gateway, ask, tenant, event);
+  return {
+    ...entered,
+    tools: { ...entered.tools, listed: listed ?? undefined },
+    event,
+    denied: (error) => {
+      if (asRefusal(error).reason === "run_not_found") throw error;
+      return recorded(error);
+    },
+  };
 }
 
 /** Where the token chose it, it chose badly; where the config did, the config is wrong. */

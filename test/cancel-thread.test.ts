@@ -137,7 +137,7 @@ describe("several active runs", () => {
     expect(done).toBeLessThan(next);
   });
 
-  it("of others are left alone, not mentioned, and the attempt is on record", async () => {
+  it("of others are left alone and not mentioned, and that is on record once", async () => {
     const thread = unique();
     const mine = owned(thread, `${thread}_mine`);
     const theirs = owned(thread, `${thread}_theirs`, "bob");
@@ -154,12 +154,35 @@ describe("several active runs", () => {
     for (const { id, status } of [theirs, foreign, nobodys]) {
       expect(text).not.toContain(id);
       expect(status).toBe("running");
-      expect((await gateway.eventsOf({ thread, run: id }))[0]).toMatchObject({
-        type: "denied",
-        decision: { code: "run_not_found" },
-      });
+      expect(await gateway.eventsOf({ thread, run: id })).toEqual([]);
     }
-    expect(graphs.lines.filter((line) => line.includes("/cancel"))).toHaveLength(1);
+    const { data } = await gateway.events(await gateway.tokenFor(ADA));
+    const denied = data.filter(
+      ({ type, target }) => type === "denied" && target.thread_id === thread,
+    );
+    expect(denied).toMatchObject([
+      { target: { run_id: null }, decision: { code: "run_not_found" } },
+    ]);
+    // The lists have shown whose they are: none was read for that.
+    const asked = graphs.lines.filter((line) => !line.includes("/runs?"));
+    expect(asked.map((line) => line.split("?")[0])).toEqual([
+      `POST /threads/${thread}/runs/${mine.id}/cancel`,
+      `GET /threads/${thread}/runs/${mine.id}`,
+    ]);
+  });
+
+  it("of others do not stand before one's own, however many they are", async () => {
+    const thread = unique();
+    const theirs = Array.from({ length: 60 }, (_, index) =>
+      owned(thread, `${thread}_${index}`, "bob"),
+    );
+    const { stop } = await graphsWith([...theirs, owned(thread, `${thread}_mine`)]);
+    const list: List = await (await stop(thread)).json();
+    expect(list.data.map(({ id }) => id)).toEqual([`${thread}_mine`]);
+    expect(list.has_more).toBe(false);
+    const another: List = await (await stop(thread, { ...ANN, sub: "eve" })).json();
+    expect(another).toEqual({ ...another, data: [], has_more: false });
+    expect(theirs.every(({ status }) => status === "running")).toBe(true);
   });
 
   it("are stopped by a rule that wants a reason, which is on each record", async () => {

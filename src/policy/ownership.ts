@@ -8,6 +8,8 @@ import type { Target } from "../upstreams/upstream.ts";
 import type { Proof } from "./authorise.ts";
 
 export interface OwnershipTools extends UpstreamTools {
+  /** The run in question, where it has just been found by a list: it need not be read again. */
+  readonly listed?: ReadRun | undefined;
   /** Who is registered as the run's owner; null when nobody is. Throws `audit_unavailable`. */
   readonly ownerOf: (target: Target) => Promise<string | null>;
   /** The runs that are registered on the thread, the newest first. Throws `audit_unavailable`. */
@@ -36,7 +38,7 @@ export async function proveOwnership(
 ): Promise<Proved> {
   const { connection, ownership } = tenant;
   const readIf = async (needed: boolean): Promise<ReadRun | null> =>
-    needed ? await readUpstreamRun(tools, connection, target) : null;
+    needed ? (tools.listed ?? (await readUpstreamRun(tools, connection, target))) : null;
   switch (ownership.source) {
     case "grant": {
       const named = grantsRun(caller.grants, target);

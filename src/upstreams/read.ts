@@ -103,6 +103,19 @@ async function requestRun(
   return { own, alongside };
 }
 
+/** The run as a list shows it, where that is all there is to a read. Throws as `readUpstreamRun`. */
+export function readFromList({ adapter }: Connection, body: unknown, target: Target): ReadRun {
+  return {
+    run: adapter.toRun(body, { ...target, cancelledAt: null }),
+    body,
+    metadata: adapter.metadata(body),
+    thread: adapter.threadOf(body),
+    cancelledAt: null,
+    isDeleted: false,
+    retryAfterSeconds: undefined,
+  };
+}
+
 function interpret(
   connection: Connection,
   { own, alongside }: Replies,

@@ -164,7 +164,8 @@ describe("a turn", () => {
     [{ agent: { tools: [null, "function", { type: "function" }, { type: "mcp", name: "x" }] } }],
     [{ agent: { tools: [{ type: "function", name: "" }] }, metadata: { deep: nested(20_000) } }],
   ])("is still a run when its session is garbage: case %#", (session) => {
-    expect(toRun({ status: "waiting" }, session)).toMatchObject({
+    const context = { ...target, cancelledAt: null, alongside: session };
+    expect(openaiAgents.toRun({ ...TURN, status: "waiting" }, context)).toMatchObject({
       id: "turn_68f2",
       thread_id: "sess_68f1",
       assistant_id: "agent_68f0",
