@@ -77,7 +77,7 @@ function toRun(body: unknown, context: RunContext): Run {
         text(member(get("metadata"), "assistant_id")) ?? text(member(get("prompt"), "id")),
       status,
       last_error: lastError(get("error")),
-      cancelled_at: get("completed_at") ?? context.cancelledAt,
+      cancelled_at: get("completed_at") ?? context.cancelledAt ?? context.sentAt,
       completed_at: status === "completed" ? get("completed_at") : null,
       incomplete_details: incompleteDetails(get("incomplete_details")),
       model: get("model"),

@@ -64,18 +64,15 @@ export function windingDown(run: Run): Run {
   return { ...run, status: "cancelling", required_action: null, cancelled_at: null, usage: null };
 }
 
-/**
- * The run as it stands, with what this very request knows of a cancel: when it was sent, in Unix
- * seconds; null when the run's state refused it. Throws as `readUpstreamRun`.
- */
+/** The run as it stands, with what this very request knows of a cancel. Throws as `readUpstreamRun`. */
 export async function fetchRun(
   tools: UpstreamTools,
   connection: Connection,
   target: Target,
-  cancelledAt: number | null,
+  known: Pick<RunContext, "cancelledAt" | "sentAt">,
 ): Promise<ReadRun> {
   const replies = await requestRun(tools, connection, target);
-  return interpret(connection, replies, { ...target, cancelledAt });
+  return interpret(connection, replies, { ...target, ...known });
 }
 
 /** `ms` from now, or when everything has to be over. */
@@ -125,7 +122,7 @@ function interpret(
   const failed = [own, alongside].find((reply) => reply !== null && reply.status >= 300);
   if (failed !== undefined && failed !== null) {
     const refusal = refusalFor(connection, failed);
-    const { cancelledAt } = context;
+    const cancelledAt = context.cancelledAt ?? context.sentAt ?? null;
     const isDeleted = refusal.reason === "run_not_found" && adapter.deletesRun(options);
     if (cancelledAt === null || !isDeleted) throw refusal;
     return deletedRun({ ...context, cancelledAt });

@@ -47,8 +47,10 @@ interface Stopped {
   readonly outcome: Outcome;
   /** The upstream took our cancel, or the run shows it: what the run still does is winding down. */
   readonly accepted: boolean;
-  /** When our cancel was sent, in Unix seconds; null when none was, or the run's state refused it. */
+  /** When our cancel was accepted, in Unix seconds; null when it was not, or nobody said so. */
   readonly cancelledAt: number | null;
+  /** When one of ours was sent that may have been taken, though nobody said so. */
+  readonly sentAt: number | null;
   /** The upstream's own object, as it was last read; null when it was not, or is not handed on. */
   readonly object: unknown;
 }
@@ -68,6 +70,10 @@ export type StopResult = StopFacts &
 export function handedOn(result: StopResult): StopResult {
   return "run" in result ? { ...result, object: null } : result;
 }
+
+/** What this request knows of its own cancel. */
+type Known = Pick<Stopped, "cancelledAt" | "sentAt">;
+const NOT_SENT: Known = { cancelledAt: null, sentAt: null };
 
 interface Trace {
   before: RunStatus | null;
@@ -127,17 +133,16 @@ async function cancelAndDecide(
   const before = mustRead ? await readUpstreamRun(tools, connection, target) : given;
   trace.before = before?.run.status ?? null;
   if (before !== null) {
-    if (isSettled(before.run)) return judge(before, false, trace.before, null);
+    if (isSettled(before.run)) return judge(before, false, trace.before, NOT_SENT);
     await assertCancellable(tools, connection, target, before);
   }
 
   const health = tools.healthOf(connection.baseUrl);
-  const readWith = async (cancelledAt: number | null): Promise<ReadRun> => {
-    const read = await fetchRun(tools, connection, target, cancelledAt);
+  const readWith = async (known: Known): Promise<ReadRun> => {
+    const read = await fetchRun(tools, connection, target, known);
     return read.isDeleted && before !== null ? deletedFrom(before.run, read) : read;
   };
-  /** When the last cancel was sent that may have been taken, though nobody said so, in Unix seconds. */
-  let lostAt: number | null = null;
+  let sentAt: number | null = null;
   /** One is still on its way, for all that anybody knows. */
   let mayYetArrive = false;
   health.attempted();
@@ -152,24 +157,22 @@ async function cancelAndDecide(
 
     // It may have arrived, or something else has ended the run: its state tells.
     if (answer.kind === "lost") {
-      lostAt = nowSeconds;
+      sentAt = nowSeconds;
       mayYetArrive ||= !answer.isAnswered;
     }
-    // Where a run that waits has the word of one that was cancelled, one that waited before is no proof.
-    const sentAt = trace.before === "requires_action" ? null : lostAt;
-    const read = await readWith(sentAt ?? (await recalled(tools, connection, target))).catch(
-      (error: unknown) => {
-        const refusal = asRefusal(error);
-        if (answer.kind === "refused_by_state") throw refusal;
-        throw lostAt === null ? answer.refusal : afterLostReply(answer.refusal, refusal);
-      },
-    );
+    const earlier = await recalled(tools, connection, target);
+    const read = await readWith({ cancelledAt: earlier, sentAt }).catch((error: unknown) => {
+      const refusal = asRefusal(error);
+      if (answer.kind === "refused_by_state") throw refusal;
+      throw sentAt === null ? answer.refusal : afterLostReply(answer.refusal, refusal);
+    });
     const settled = isSettled(read.run);
+    const known = { cancelledAt: null, sentAt };
     if (settled || answer.kind === "refused_by_state") {
-      return judge(read, settled && lostAt !== null, trace.before, sentAt);
+      return judge(read, settled && sentAt !== null, trace.before, known);
     }
     if (answer.kind === "lost" && again && (await pausedFor(tools, jitter(tools)))) continue;
-    if (mayYetArrive) return judge(read, false, trace.before, sentAt);
+    if (mayYetArrive) return judge(read, false, trace.before, known);
     throw answer.refusal;
   }
 
@@ -306,24 +309,25 @@ async function confirm(
   nowSeconds: number,
   { adapter }: Connection,
   target: Target,
-  readWith: (cancelledAt: number) => Promise<ReadRun>,
+  readWith: (known: Known) => Promise<ReadRun>,
 ): Promise<Stopped> {
-  const accepted = { accepted: true, cancelledAt: nowSeconds } as const;
+  const known = { cancelledAt: nowSeconds, sentAt: nowSeconds };
+  const accepted = { accepted: true, ...known } as const;
   const said = attempt(() => adapter.toRun(reply.body, { ...target, cancelledAt: nowSeconds }));
   // Some servers cancel by the run's id alone: the answer is all that shows whose run it was.
   if (said instanceof Refusal && said.reason === "run_not_found") throw said;
   if (!(said instanceof Refusal) && !isTerminal(said.status)) {
     return { ...accepted, run: windingDown(said), outcome: "cancelling", object: reply.body };
   }
-  const read = await readWith(nowSeconds).catch(asRefusal);
-  if (!(read instanceof Refusal)) return judge(read, true, before?.run.status ?? null, nowSeconds);
-  const known = said instanceof Refusal ? (before?.run ?? null) : said;
-  if (known === null) throw new Refusal("outcome_unknown", { detail: read.message });
-  if (isTerminal(known.status) && known.status !== "cancelled") {
-    return { ...accepted, run: known, outcome: `already_${known.status}`, object: reply.body };
+  const read = await readWith(known).catch(asRefusal);
+  if (!(read instanceof Refusal)) return judge(read, true, before?.run.status ?? null, known);
+  const last = said instanceof Refusal ? (before?.run ?? null) : said;
+  if (last === null) throw new Refusal("outcome_unknown", { detail: read.message });
+  if (isTerminal(last.status) && last.status !== "cancelled") {
+    return { ...accepted, run: last, outcome: `already_${last.status}`, object: reply.body };
   }
   // Accepted, perhaps even said to be cancelled, but no read says so: claim no more than that.
-  return { ...accepted, run: windingDown(known), outcome: "not_confirmed", object: null };
+  return { ...accepted, run: windingDown(last), outcome: "not_confirmed", object: null };
 }
 
 /** A run that was read, in words. One that still moves after an accepted cancel is winding down. */
@@ -331,11 +335,12 @@ function judge(
   read: Pick<ReadRun, "run" | "body">,
   accepted: boolean,
   before: RunStatus | null,
-  cancelledAt: number | null,
+  known: Known,
 ): Stopped {
   const run = accepted && !isTerminal(read.run.status) ? windingDown(read.run) : read.run;
   const outcome = outcomeOf({ accepted, confirmed: true, before, after: run.status });
-  return { run, outcome, accepted, cancelledAt, object: read.body };
+  const { cancelledAt, sentAt } = known;
+  return { run, outcome, accepted, cancelledAt, sentAt, object: read.body };
 }
 
 /**
@@ -352,6 +357,7 @@ export async function waitUntilTerminal(
 ): Promise<StopResult> {
   if (!("run" in stopped) || isTerminal(stopped.run.status) || until <= tools.now()) return stopped;
   const patient = { ...tools, endsAt: until + LAST_READ_MS };
+  const { sentAt } = stopped;
   const cancelledAt = stopped.cancelledAt ?? (await recalled(tools, connection, target));
   let latest: StopResult & Stopped = stopped;
   let pause = FIRST_POLL_MS;
@@ -362,7 +368,8 @@ export async function waitUntilTerminal(
     if (left <= 0 || askedMs > left || isTerminal(latest.run.status)) return latest;
     await tools.sleep(Math.min(Math.max(pause, askedMs), left));
     pause = Math.min(pause * 1.5, LONGEST_POLL_MS);
-    const read = await fetchRun(patient, connection, target, cancelledAt).catch(asRefusal);
+    const known = { cancelledAt, sentAt };
+    const read = await fetchRun(patient, connection, target, known).catch(asRefusal);
     askedMs = (read.retryAfterSeconds ?? 0) * 1_000;
     latest =
       read instanceof Refusal ? { ...latest, outcome: "not_confirmed" } : after(latest, read);
@@ -372,9 +379,9 @@ export async function waitUntilTerminal(
 /** What a later read makes of a result. */
 function after(latest: StopResult & Stopped, read: ReadRun): StopResult & Stopped {
   // A cancel whose answer was lost has arrived after all when the run shows it.
-  const arrived = latest.accepted || (latest.cancelledAt !== null && isSettled(read.run));
+  const arrived = latest.accepted || (latest.sentAt !== null && isSettled(read.run));
   const kept = read.isDeleted ? deletedFrom(latest.run, read) : read;
-  const judged = judge(kept, arrived, latest.before, latest.cancelledAt);
+  const judged = judge(kept, arrived, latest.before, latest);
   return { ...latest, ...judged, after: judged.run.status };
 }
 

@@ -52,6 +52,8 @@ export type Meaning =
 export interface RunContext extends Target {
   /** When a cancel of this run was accepted, now or earlier, in Unix seconds; null when never. */
   readonly cancelledAt: number | null;
+  /** When one was sent that may have been taken, though nobody said so: proves nothing by itself. */
+  readonly sentAt?: number | null;
   /** What `alongside` was answered; undefined where there is no such thing. */
   readonly alongside?: unknown;
 }

@@ -159,6 +159,7 @@ export const STOPPED: StopResult = {
   outcome: "cancelling",
   accepted: true,
   cancelledAt: null,
+  sentAt: null,
   object: null,
 };
 

@@ -357,9 +357,13 @@ const PAGE =
   "<!DOCTYPE html><html><head><title>canary</title></head><body>Sign in to canary</body></html>";
 
 /** What is asked for once more, and then is what the run's state says. */
-function repeatedCases(replies: Replies, { repeatsCancel }: Upstream): Case[] {
+function repeatedCases(replies: Replies, adapter: Upstream): Case[] {
+  const { repeatsCancel } = adapter;
   const { active, rateLimited, serverError, overloaded } = replies;
-  const { target, before, after } = active;
+  const { target, before, cancel, after } = active;
+  // Where a run that waits has the same word, only an accepted cancel tells them apart.
+  const read = adapter.toRun(JSON.parse(after.body), { ...target, cancelledAt: null });
+  const saysCancelled = read.status === "cancelled";
   const failing = (name: string, reply: WireReply): Case[] => [
     {
       name: `refuses ${name}, when the run goes on`,
@@ -373,8 +377,8 @@ function repeatedCases(replies: Replies, { repeatsCancel }: Upstream): Case[] {
       name: `tells of a run that was cancelled by what was answered with ${name}`,
       target,
       firstRead: before,
-      replies: [reply, after],
-      sends: ["cancel", "read"],
+      replies: saysCancelled ? [reply, after] : [reply, after, cancel, after],
+      sends: saysCancelled ? ["cancel", "read"] : ["cancel", "read", "cancel", "read"],
       ends: { outcome: "cancelled", status: "cancelled" },
     },
   ];

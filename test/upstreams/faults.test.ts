@@ -101,6 +101,9 @@ describe.each(UPSTREAMS)("$kind", (adapter) => {
   if (replies === undefined) throw new Error("no replies");
   const { target, before, cancel, after } = replies.active;
   const connection = connected(adapter, replies);
+  // Where a run that waits has the same word, only an accepted cancel tells them apart.
+  const { status } = adapter.toRun(JSON.parse(after.body), { ...target, cancelledAt: null });
+  const saysCancelled = status === "cancelled";
   const first = adapter.readsFirst(replies.options) ? [before] : [];
 
   async function stop(
@@ -117,10 +120,10 @@ describe.each(UPSTREAMS)("$kind", (adapter) => {
   }
 
   describe.each(FAULTS)("%s", (_, reason, fault) => {
-    it("in answer to a cancel that was carried out: the run says so, and it is sent once", async () => {
-      const { result, sent } = await stop([fault], [after]);
+    it("in answer to a cancel that was carried out: the run says so", async () => {
+      const { result, sent } = await stop([fault, cancel], [after]);
       expect(result).toMatchObject({ outcome: "cancelled", run: { status: "cancelled" } });
-      expect(sent).toBe(1);
+      expect(sent).toBe(saysCancelled ? 1 : 2);
     });
 
     it("in answer to a cancel that came too late: the run says so, and it is sent once", async () => {

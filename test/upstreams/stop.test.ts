@@ -365,12 +365,14 @@ describe("a cancel whose answer is lost", () => {
     expect(sentIn(script)).toEqual(["POST", "GET", "POST", "GET"]);
   });
 
-  it("is read as a cancel of now, where the upstream forgets", async () => {
-    const contexts: RunContext[] = [];
-    const script = scripted([CONNECTION_LOST, says("cancelled")]);
-    const connection = connectionWith({ forgetsCancel: true, toRun: keepingContext(contexts) });
-    await cancelUpstreamRun(toolsWith(script, 1_700_000_000), connection, TARGET, null);
-    expect(contexts).toMatchObject([{ cancelledAt: NOW_SECONDS }]);
+  it("proves nothing to an upstream that forgets, but is the time of a cancel that it shows", async () => {
+    for (const recalled of [null, 1_700_000_000]) {
+      const contexts: RunContext[] = [];
+      const script = scripted([CONNECTION_LOST, says("cancelled")]);
+      const connection = connectionWith({ forgetsCancel: true, toRun: keepingContext(contexts) });
+      await cancelUpstreamRun(toolsWith(script, recalled), connection, TARGET, null);
+      expect(contexts).toMatchObject([{ cancelledAt: recalled, sentAt: NOW_SECONDS }]);
+    }
   });
 });
 
@@ -443,6 +445,7 @@ describe("the facts of a stop", () => {
       outcome: "cancelling",
       accepted: true,
       cancelledAt: NOW_SECONDS,
+      sentAt: NOW_SECONDS,
       attempts: 1,
       upstreamStatus: 200,
       upstreamRequestId: "req_1",
@@ -737,7 +740,10 @@ describe("whatever the upstream does", () => {
         const result = await waitUntilTerminal(tools, connection, TARGET, stopped, until);
         const sent = sentIn(script);
         // What each request was told, in words; undefined when it was told nothing of a run.
-        const told = sent.map((_, index) => statusIn(adapter, steps[index]));
+        const accepted = (index: number): boolean =>
+          recalled !== null ||
+          sent.slice(0, index).some((_, at) => isAccepted(sent[at], steps[at]));
+        const told = sent.map((_, index) => statusIn(adapter, steps[index], accepted(index)));
 
         expectPlausible(result);
         expect(result.attempts).toBe(sent.filter((method) => method === "POST").length);
@@ -786,7 +792,16 @@ function expectNoCancelInTheDark(
   expect(failed || first === CONNECTION_LOST || first === HUGE).toBe(true);
 }
 
-function statusIn(adapter: Upstream, step: Step | undefined): RunStatus | undefined {
+function isAccepted(method: string | undefined, step: Step | undefined): boolean {
+  return method === "POST" && typeof step === "object" && "status" in step && step.status < 300;
+}
+
+/** `accepted`: a cancel was, before; without one an interrupted run waits for a human. */
+function statusIn(
+  adapter: Upstream,
+  step: Step | undefined,
+  accepted: boolean,
+): RunStatus | undefined {
   if (step === undefined || step instanceof Error || step === "hang" || step.status >= 300) return;
   let body: { status?: unknown; thread_id?: unknown; id?: unknown; run_id?: unknown };
   try {
@@ -795,6 +810,7 @@ function statusIn(adapter: Upstream, step: Step | undefined): RunStatus | undefi
     return undefined;
   }
   const words = WORDS[adapter.kind] ?? {};
+  if (body?.status === "interrupted" && !accepted) return "requires_action";
   if (typeof body?.status === "string" && body.status in words) return words[body.status];
   // Two wires take a run without a known status for one that is running.
   return adapter.kind === "assistants" ? undefined : "in_progress";
