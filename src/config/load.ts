@@ -112,7 +112,8 @@ export async function loadTenant(
   }
   const { kind, base_url, ...options } = entry;
   const baseUrl = base_url.replace(/\/+$/, "");
-  const connection = { name, adapter: adapterOf(kind), baseUrl, options, nextKey: keys.value };
+  const adapter = adapterOf(kind);
+  const connection = { name, tenant: id, adapter, baseUrl, options, nextKey: keys.value };
   return { value: { ...policy, id, connection } };
 }
 

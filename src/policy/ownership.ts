@@ -60,6 +60,7 @@ export async function proveOwnership(
     }
     case "metadata": {
       const read = await readIf(true);
+      if (read !== null && read.unproved !== null) throw read.unproved;
       return { proof: proofIn(read?.metadata, ownership, tenant.id, caller.subject), read };
     }
   }

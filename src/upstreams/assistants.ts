@@ -1,7 +1,8 @@
 // `assistants`: any server on the threads/runs wire that the gateway itself speaks to its clients.
 // Source: OpenAI's published Run API (retired at OpenAI on 2026-08-26), open-assistant-api,
 // `@azure/ai-agents` 1.1.0 for Microsoft Foundry's classic agents (until 2027-03-31).
-// Not verified live: the texts for an unknown run, and those of hosted services.
+// Not verified live: the texts for an unknown run and of a run that has failed or expired, those of hosted
+// services, and what api.openai.com answers since the API is gone.
 import * as z from "zod";
 import { normaliseRun } from "../runs/normalise.ts";
 import { entries, errorMessage, member } from "./json.ts";

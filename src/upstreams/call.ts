@@ -22,6 +22,8 @@ export type NextKey = (refused: string | null, signal: AbortSignal) => Promise<s
 export interface Connection {
   /** The name in the config; what audit events call it. */
   readonly name: string;
+  /** On whose behalf it is used. */
+  readonly tenant: string;
   readonly adapter: Upstream;
   /** Without a slash at the end. */
   readonly baseUrl: string;
@@ -116,7 +118,7 @@ async function send(
     redirect: "manual",
     signal,
   };
-  const report = healthOf(connection.baseUrl).admit();
+  const report = healthOf(connection.baseUrl).admit(connection.tenant);
   const sentAt = now();
   try {
     const response = await fetcher(url.href, init);

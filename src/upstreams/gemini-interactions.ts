@@ -1,7 +1,8 @@
 // `gemini-interactions`: background interactions of Google's Interactions API; the interaction is the run,
 // and it is on no thread. Source: Google's published docs and `@google/genai` 3.1. Not verified live:
 // whether a cancel is deployed for each version (googleapis/js-genai#1254 and googleapis/python-genai#1971
-// are open), what it answers for an interaction that has ended, and whether it may be repeated. The
+// are open), what it answers for an interaction that has ended, is not in the background or is unknown,
+// and whether it may be repeated. The
 // `:cancel` of Google Cloud's own endpoints is not spoken here.
 import * as z from "zod";
 import { normaliseRun } from "../runs/normalise.ts";
@@ -30,9 +31,6 @@ const STATUS: ReadonlyMap<string, RunStatus> = new Map([
   ["incomplete", "incomplete"],
 ]);
 
-const REFUSALS: readonly number[] = [400, 409, 422];
-/** Not the interaction's state: the server wants to be spoken to otherwise. */
-const OLD_SCHEMA = /^The legacy Interactions API schema is no longer supported\./;
 const BAD_KEY = "API_KEY_INVALID";
 /** `Client Closed Request`, as Google writes a call that was cancelled. */
 const CANCELLED = 499;
@@ -59,7 +57,11 @@ export const geminiInteractions: Upstream = {
   cancel: ({ runId }) => ({ method: "POST", path: ["interactions", runId, "cancel"] }),
   read: ({ runId }) => ({ method: "GET", path: ["interactions", runId] }),
 
-  forgetsCancel: false,
+  // Until it has ended, nothing shows that a cancel was taken.
+  forgetsCancel: true,
+  answersWhenDone: true,
+  // Whether it may be repeated nobody says, so one is not sent unseen.
+  readsFirst: () => true,
   // There is no thread in the path: the id alone names the interaction.
   cancelChecksThread: false,
   repeatsCancel: false,
@@ -87,7 +89,7 @@ function meaning({ status, body }: Reply): Meaning | null {
   if (status === 404) {
     return message === "Method not found." ? "unsupported_by_upstream" : "run_not_found";
   }
-  return REFUSALS.includes(status) && !OLD_SCHEMA.test(message) ? "refused_by_state" : null;
+  return status === 409 ? "refused_by_state" : null;
 }
 
 /** Google says 400 of a key that it does not know, and what it is about in the details (AIP-193). */

@@ -1,6 +1,7 @@
 // `langgraph`: LangGraph's own servers, whose cancel answers with nothing: the state must be read.
 // Source: LangChain's published agent-server spec; `langgraphjs dev` 1.5.1 run in test/e2e/langgraph.
-// Not verified live: the hosted service's reply for a terminal run.
+// Not verified live: the hosted service's reply for a terminal run (the docs say that it is an error, and
+// not which), and what it answers without a key or past a limit.
 import * as z from "zod";
 import { normaliseRun } from "../runs/normalise.ts";
 import type { Run } from "../runs/run.ts";
@@ -24,9 +25,6 @@ const STATUS: ReadonlyMap<string, string> = new Map([
   ["error", "failed"],
   ["timeout", "expired"],
 ]);
-
-/** The docs say that a terminal run is an error, and not which; the state tells. */
-const REFUSALS: readonly number[] = [400, 409, 422];
 
 export const langgraph: Upstream = {
   ...USUAL,
@@ -76,7 +74,7 @@ function rollsBack({ action }: UpstreamOptions): boolean {
 
 function meaning(reply: Reply): Meaning | null {
   if (isNoUuid(reply)) return "run_not_found";
-  if (REFUSALS.includes(reply.status)) return "refused_by_state";
+  if (reply.status === 409) return "refused_by_state";
   // `404 Not Found` is the server's word for an unknown route: a wrong base URL, not a wrong run.
   return reply.status === 404 && reply.text !== "404 Not Found" ? "run_not_found" : null;
 }

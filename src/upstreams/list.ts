@@ -12,6 +12,8 @@ import {
 } from "./read.ts";
 
 const LIST_TIMEOUT_MS = 4_000;
+/** A Worker holds six connections open at once. */
+const AT_ONCE = 5;
 const ID = /^[A-Za-z0-9_-]{1,128}$/;
 
 export interface ActiveRun {
@@ -19,11 +21,12 @@ export interface ActiveRun {
   readonly status: RunStatus;
   /** The run as it was found; null where a list does not show all that a read would. */
   readonly read: ReadRun | null;
+  /** Why nobody can cancel it; null when it can be. */
+  readonly whyNot: string | null;
 }
 
 /**
- * The runs of the thread that have not ended and could be cancelled, in the order of the upstream's
- * lists, each once; none for a thread that it does not know. Throws `unsupported_by_upstream` where
+ * The runs of the thread that have not ended, in the order of the upstream's lists, each once; none for a thread that it does not know. Throws `unsupported_by_upstream` where
  * there is no list, otherwise what kept it from being read.
  */
 export async function listActiveRuns(
@@ -55,28 +58,29 @@ export async function listActiveRuns(
   return [...active.values()];
 }
 
-/** Null for an entry that has ended, cannot be cancelled or is no run of the thread: it spoils none of the others. */
+/** Null for an entry that has ended or is no run of the thread: it spoils none of the others. */
 function activeRun(
   connection: Connection,
   object: unknown,
   threadId: string,
   id: unknown,
 ): ActiveRun | null {
-  const { whyNot, alongside } = connection.adapter;
-  if (typeof id !== "string" || !ID.test(id) || (whyNot?.(object) ?? null) !== null) return null;
+  const { alongside } = connection.adapter;
+  if (typeof id !== "string" || !ID.test(id)) return null;
   try {
     const read = readFromList(connection, object, { threadId, runId: id });
     const { status } = read.run;
     if (isTerminal(status)) return null;
-    return { id, status, read: alongside === undefined ? read : null };
+    const whyNot = connection.adapter.whyNot?.(object) ?? null;
+    return { id, status, read: alongside === undefined ? read : null, whyNot };
   } catch {
     return null;
   }
 }
 
 /**
- * Those of the runs that have not ended, in their order. One that cannot be read is left out when the
- * upstream does not know it; otherwise throws what kept it from being read.
+ * Those of the runs that may not have ended, in their order: one that cannot be read is among them, unless
+ * the upstream does not know it.
  */
 export async function pickActiveRuns(
   tools: UpstreamTools,
@@ -84,14 +88,18 @@ export async function pickActiveRuns(
   threadId: string,
   ids: readonly string[],
 ): Promise<readonly ActiveRun[]> {
-  const active: ActiveRun[] = [];
-  for (const id of ids) {
-    const read = await readUpstreamRun(tools, connection, { threadId, runId: id }).catch(asRefusal);
-    if (read instanceof Refusal) {
-      if (read.reason === "run_not_found") continue;
-      throw read;
-    }
-    if (!isTerminal(read.run.status)) active.push({ id, status: read.run.status, read });
+  const found: (ActiveRun | null)[] = [];
+  for (let from = 0; from < ids.length; from += AT_ONCE) {
+    const group = ids.slice(from, from + AT_ONCE).map(async (id): Promise<ActiveRun | null> => {
+      const target = { threadId, runId: id };
+      const read = await readUpstreamRun(tools, connection, target).catch(asRefusal);
+      const run = { id, read: null, whyNot: null };
+      if (!(read instanceof Refusal)) {
+        return isTerminal(read.run.status) ? null : { ...run, status: read.run.status, read };
+      }
+      return read.reason === "run_not_found" ? null : { ...run, status: "in_progress" };
+    });
+    found.push(...(await Promise.all(group)));
   }
-  return active;
+  return found.filter((run) => run !== null);
 }

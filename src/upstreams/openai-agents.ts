@@ -23,9 +23,6 @@ const STATUS: ReadonlyMap<string, RunStatus> = new Map([
   ["cancelled", "cancelled"],
 ]);
 
-/** Which it is of, nobody has published; the turn tells. */
-const REFUSALS: readonly number[] = [400, 409, 422];
-
 export const openaiAgents: Upstream = {
   ...USUAL,
   kind: "openai-agents",
@@ -57,7 +54,8 @@ export const openaiAgents: Upstream = {
     idOf: (object) => member(object, "id"),
   },
 
-  forgetsCancel: false,
+  // Until it has ended, nothing shows that a cancel was taken.
+  forgetsCancel: true,
   // The event names no turn: it cancels whichever of the session is active when it arrives.
   readsFirst: () => true,
   hitsActiveRun: true,
@@ -74,7 +72,7 @@ export const openaiAgents: Upstream = {
 
 function meaning({ status }: Reply): Meaning | null {
   if (status === 404) return "run_not_found";
-  return REFUSALS.includes(status) ? "refused_by_state" : null;
+  return status === 409 ? "refused_by_state" : null;
 }
 
 /** A turn, and what its session says of all its turns: it may have changed since this one. */

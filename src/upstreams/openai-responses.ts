@@ -1,6 +1,8 @@
 // `openai-responses`: background responses of the OpenAI Responses API and of servers that speak it.
 // Source: OpenAI's published spec and its Azure contract tests. Not verified live: the text for an
-// incomplete response, and whether a cancel clears the output.
+// incomplete response, whether a cancel clears the output, how long it takes under load, how long a
+// response can be read, whether a cancelled one still turns completed, and which vLLM lets one be
+// cancelled twice.
 
 import * as z from "zod";
 import { Refusal } from "../failure.ts";
@@ -44,6 +46,8 @@ export const openaiResponses: Upstream = {
   // There is no `cancelled_at`, and `completed_at` is set only on completion.
   forgetsCancel: true,
   cancelChecksThread: false,
+  // SGLang answers 200 for a response that is not in the background, and lets it go on.
+  answersWhenDone: true,
   // LiteLLM's own responses are overwritten by a cancel even when they have completed.
   readsFirst: ({ dialect }) => dialect === "litellm",
   meaning,

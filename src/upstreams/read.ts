@@ -1,9 +1,9 @@
 // Reads one run: the proof of ownership before a cancel, the truth after it. Sends nothing but GETs.
-import { Refusal } from "../failure.ts";
+import { asRefusal, Refusal } from "../failure.ts";
 import { normaliseRun } from "../runs/normalise.ts";
 import { isTerminal, type Run } from "../runs/run.ts";
 import { type CallTools, type Connection, call, isKeyRefused, type UpstreamReply } from "./call.ts";
-import type { RunContext, Target } from "./upstream.ts";
+import type { RunContext, Target, UpstreamRequest } from "./upstream.ts";
 
 const READ_TIMEOUT_MS = 4_000;
 
@@ -24,6 +24,8 @@ export interface ReadRun {
   readonly body: unknown;
   /** The pairs that its creator attached. */
   readonly metadata: unknown;
+  /** What kept the other object from being read, where the pairs are there; null when nothing did. */
+  readonly unproved: Refusal | null;
   /** The thread that the upstream says it is on, where it says so. */
   readonly thread: unknown;
   /** When a cancel of it was taken, as far as the gateway knows, in Unix seconds. */
@@ -82,7 +84,12 @@ export function bounded({ now, endsAt }: UpstreamTools, ms: number): AbortSignal
 
 interface Replies {
   readonly own: UpstreamReply;
-  readonly alongside: UpstreamReply | null;
+  /** Null where there is no such object. */
+  readonly alongside: UpstreamReply | Refusal | null;
+}
+
+function isRefusal(reply: Replies["alongside"]): reply is Refusal {
+  return reply instanceof Refusal;
 }
 
 async function requestRun(
@@ -95,7 +102,7 @@ async function requestRun(
   const other = adapter.alongside?.(target, options);
   const [own, alongside] = await Promise.all([
     call(tools, connection, adapter.read(target, options), signal),
-    other === undefined ? null : call(tools, connection, other, signal),
+    other === undefined ? null : readBeside(tools, connection, other, signal),
   ]);
   return { own, alongside };
 }
@@ -106,11 +113,24 @@ export function readFromList({ adapter }: Connection, body: unknown, target: Tar
     run: adapter.toRun(body, { ...target, cancelledAt: null }),
     body,
     metadata: adapter.metadata(body),
+    unproved: null,
     thread: adapter.threadOf(body),
     cancelledAt: null,
     isDeleted: false,
     retryAfterSeconds: undefined,
   };
+}
+
+/** What the run itself says is worth something without it. */
+async function readBeside(
+  tools: UpstreamTools,
+  connection: Connection,
+  request: UpstreamRequest,
+  signal: AbortSignal,
+): Promise<UpstreamReply | Refusal> {
+  const reply = await call(tools, connection, request, signal).catch(asRefusal);
+  if (reply instanceof Refusal || reply.status < 300) return reply;
+  return refusalFor(connection, reply);
 }
 
 function interpret(
@@ -119,19 +139,19 @@ function interpret(
   context: RunContext,
 ): ReadRun {
   const { adapter, options } = connection;
-  const failed = [own, alongside].find((reply) => reply !== null && reply.status >= 300);
-  if (failed !== undefined && failed !== null) {
-    const refusal = refusalFor(connection, failed);
+  if (own.status >= 300) {
+    const refusal = refusalFor(connection, own);
     const cancelledAt = context.cancelledAt ?? context.sentAt ?? null;
     const isDeleted = refusal.reason === "run_not_found" && adapter.deletesRun(options);
     if (cancelledAt === null || !isDeleted) throw refusal;
     return deletedRun({ ...context, cancelledAt });
   }
-  const beside = { ...context, alongside: alongside?.body };
+  const beside = { ...context, alongside: isRefusal(alongside) ? undefined : alongside?.body };
   return {
     run: adapter.toRun(own.body, beside),
     body: own.body,
     metadata: adapter.metadata(own.body, beside.alongside),
+    unproved: isRefusal(alongside) ? alongside : null,
     thread: adapter.threadOf(own.body),
     cancelledAt: context.cancelledAt,
     isDeleted: false,
@@ -148,6 +168,7 @@ function deletedRun(context: Target & { readonly cancelledAt: number }): ReadRun
     run,
     body: null,
     metadata: null,
+    unproved: null,
     thread: undefined,
     cancelledAt,
     isDeleted: true,

@@ -23,6 +23,8 @@ const MAX_CANCELS = 2;
 const LEAST_MS = 100;
 /** The pause before a second cancel. */
 const JITTER_MS = { least: 50, most: 250 } as const;
+/** How long a cancel that was taken counts as being carried out. */
+const UNDER_WAY_SECONDS = 60;
 const TOO_LATE = "There was no time left to send the cancel. Nothing was sent.";
 const FIRST_POLL_MS = 200;
 const LONGEST_POLL_MS = 1_000;
@@ -51,6 +53,8 @@ interface Stopped {
   readonly cancelledAt: number | null;
   /** When one of ours was sent that may have been taken, though nobody said so. */
   readonly sentAt: number | null;
+  /** How long the upstream asks to be left alone before it is read again. */
+  readonly pollAfterSeconds: number | undefined;
   /** The upstream's own object, as it was last read; null when it was not, or is not handed on. */
   readonly object: unknown;
 }
@@ -134,6 +138,9 @@ async function cancelAndDecide(
   trace.before = before?.run.status ?? null;
   if (before !== null) {
     if (isSettled(before.run)) return judge(before, false, trace.before, NOT_SENT);
+    if (isUnderWay(tools, connection, before)) {
+      return judge({ ...before, run: windingDown(before.run) }, false, trace.before, NOT_SENT);
+    }
     await assertCancellable(tools, connection, target, before);
   }
 
@@ -190,6 +197,16 @@ function isSettled({ status }: Run): boolean {
   return isTerminal(status) || status === "cancelling";
 }
 
+/**
+ * A cancel of it was taken a moment ago, and another would hit whatever is active by the time. Later it is
+ * to be had: who presses Stop again has waited in vain.
+ */
+function isUnderWay({ now }: UpstreamTools, { adapter }: Connection, before: ReadRun): boolean {
+  const { cancelledAt } = before;
+  if (!adapter.hitsActiveRun || cancelledAt === null) return false;
+  return now() / 1_000 - cancelledAt < UNDER_WAY_SECONDS;
+}
+
 /** Throws `unsupported_by_upstream` where a cancel would hit something else than this run. */
 async function assertCancellable(
   tools: UpstreamTools,
@@ -201,10 +218,11 @@ async function assertCancellable(
   const words = whyNot?.(body) ?? null;
   if (words !== null) throw cannot(words);
   if (!hitsActiveRun || run.status !== "queued" || target.threadId === null) return;
+  // Which of several that wait is the next, nobody can tell.
   const active = await listActiveRuns(tools, connection, target.threadId);
-  if (active.some(({ id, status }) => id !== target.runId && status !== "queued")) {
+  if (active.some(({ id }) => id !== target.runId)) {
     throw cannot(
-      "This run waits behind another one, and the upstream can only cancel the one that is active.",
+      "This run waits for its turn, and the upstream can only cancel the one that is active.",
     );
   }
 }
@@ -316,23 +334,35 @@ async function confirm(
   const said = attempt(() => adapter.toRun(reply.body, { ...target, cancelledAt: nowSeconds }));
   // Some servers cancel by the run's id alone: the answer is all that shows whose run it was.
   if (said instanceof Refusal && said.reason === "run_not_found") throw said;
-  if (!(said instanceof Refusal) && !isTerminal(said.status)) {
-    return { ...accepted, run: windingDown(said), outcome: "cancelling", object: reply.body };
+  const goesOn = !(said instanceof Refusal) && !isTerminal(said.status);
+  if (goesOn && adapter.answersWhenDone && said.status !== "cancelling") {
+    const read = await readWith(NOT_SENT).catch((error: unknown) => {
+      throw new Refusal("outcome_unknown", { detail: asRefusal(error).message });
+    });
+    return judge(read, isTerminal(read.run.status), before?.run.status ?? null, NOT_SENT);
+  }
+  if (goesOn) {
+    const pollAfterSeconds = reply.retryAfterSeconds;
+    const run = windingDown(said);
+    return { ...accepted, run, outcome: "cancelling", object: reply.body, pollAfterSeconds };
   }
   const read = await readWith(known).catch(asRefusal);
   if (!(read instanceof Refusal)) return judge(read, true, before?.run.status ?? null, known);
   const last = said instanceof Refusal ? (before?.run ?? null) : said;
   if (last === null) throw new Refusal("outcome_unknown", { detail: read.message });
   if (isTerminal(last.status) && last.status !== "cancelled") {
-    return { ...accepted, run: last, outcome: `already_${last.status}`, object: reply.body };
+    const outcome = `already_${last.status}` as const;
+    return { ...accepted, run: last, outcome, object: reply.body, pollAfterSeconds: undefined };
   }
   // Accepted, perhaps even said to be cancelled, but no read says so: claim no more than that.
-  return { ...accepted, run: windingDown(last), outcome: "not_confirmed", object: null };
+  const pollAfterSeconds = read.retryAfterSeconds;
+  const run = windingDown(last);
+  return { ...accepted, run, outcome: "not_confirmed", object: null, pollAfterSeconds };
 }
 
 /** A run that was read, in words. One that still moves after an accepted cancel is winding down. */
 function judge(
-  read: Pick<ReadRun, "run" | "body">,
+  read: Pick<ReadRun, "run" | "body" | "retryAfterSeconds">,
   accepted: boolean,
   before: RunStatus | null,
   known: Known,
@@ -340,7 +370,8 @@ function judge(
   const run = accepted && !isTerminal(read.run.status) ? windingDown(read.run) : read.run;
   const outcome = outcomeOf({ accepted, confirmed: true, before, after: run.status });
   const { cancelledAt, sentAt } = known;
-  return { run, outcome, accepted, cancelledAt, sentAt, object: read.body };
+  const pollAfterSeconds = read.retryAfterSeconds;
+  return { run, outcome, accepted, cancelledAt, sentAt, object: read.body, pollAfterSeconds };
 }
 
 /**
@@ -361,7 +392,7 @@ export async function waitUntilTerminal(
   const cancelledAt = stopped.cancelledAt ?? (await recalled(tools, connection, target));
   let latest: StopResult & Stopped = stopped;
   let pause = FIRST_POLL_MS;
-  let askedMs = 0;
+  let askedMs = (stopped.pollAfterSeconds ?? 0) * 1_000;
   for (;;) {
     const left = until - tools.now();
     // It will not be told before the time is up, so there is nothing to wait for.

@@ -91,6 +91,11 @@ export interface Upstream {
   readsFirst(options: UpstreamOptions): boolean;
   /** A cancel names no run: it hits whichever of the thread is active. */
   readonly hitsActiveRun: boolean;
+  /**
+   * A cancel that worked answers with a run that has ended, or says that it is about to: one that answers
+   * with a run that merely goes on has done nothing.
+   */
+  readonly answersWhenDone: boolean;
   /** A second cancel, when the first may not have arrived, does no harm to anything else. */
   readonly repeatsCancel: boolean;
   /** A cancel deletes the run and what it has done: afterwards the upstream does not know it. */
@@ -131,6 +136,7 @@ export const USUAL = {
   cancelChecksThread: true,
   readsFirst: () => false,
   hitsActiveRun: false,
+  answersWhenDone: false,
   repeatsCancel: true,
   deletesRun: () => false,
 } as const;

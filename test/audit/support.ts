@@ -160,6 +160,7 @@ export const STOPPED: StopResult = {
   accepted: true,
   cancelledAt: null,
   sentAt: null,
+  pollAfterSeconds: undefined,
   object: null,
 };
 

@@ -299,12 +299,23 @@ describe("an error", () => {
     expect(meaning(500, { status: "INTERNAL" }, wrapped)).toBeNull();
   });
 
-  it.each([400, 409, 422])("of %i is the state's, unless the schema is too old", (status) => {
-    expect(meaning(status, { message: "Not now." })).toBe("refused_by_state");
+  it("of 409 is the state's; what 400 and 422 are about, the state has to tell", () => {
+    expect(meaning(409, { message: "Not now." })).toBe("refused_by_state");
     const old = "The legacy Interactions API schema is no longer supported. Use another.";
-    expect(meaning(status, { code: "invalid_request", message: old })).toBeNull();
-    expect(meaning(status, { code: 400, message: old }, true)).toBeNull();
-    expect(meaning(status, { message: `No: ${old}` })).toBe("refused_by_state");
+    for (const status of [400, 422]) {
+      expect(meaning(status, { message: "Not now." })).toBeNull();
+      expect(meaning(status, { code: "invalid_request", message: old })).toBeNull();
+    }
+  });
+
+  it("of 400 can be of a key that nobody knows", () => {
+    const details = [{ reason: "API_KEY_INVALID" }];
+    expect(meaning(400, { details })).toBe("upstream_rejected_credentials");
+    expect(meaning(400, { details }, true)).toBe("upstream_rejected_credentials");
+    for (const other of [[], [null], [{ reason: "OTHER" }], "API_KEY_INVALID", undefined]) {
+      expect(meaning(400, { details: other })).toBeNull();
+    }
+    expect(meaning(404, { details })).toBe("run_not_found");
   });
 
   it("is of a missing interaction wherever nothing says that the method is missing", () => {
@@ -313,7 +324,7 @@ describe("an error", () => {
       expect(geminiInteractions.meaning(reply)).toBe("run_not_found");
     }
     expect(meaning(404, { message: "Method not found. Or so." })).toBe("run_not_found");
-    expect(meaning(400, { message: "Method not found." })).toBe("refused_by_state");
+    expect(meaning(400, { message: "Method not found." })).toBeNull();
   });
 
   it.each([200, 202, 302, 401, 403, 429, 500, 501, 503])("of %i leaves it at that", (status) => {
@@ -323,7 +334,7 @@ describe("an error", () => {
   it("is none in a reply that is no error", () => {
     expect(meaning(200, { status: "CANCELLED" })).toBeNull();
     expect(meaning(400, { status: "CANCELLED" })).toBe("accepted");
-    expect(meaning(400, { code: 499, status: "cancelled" })).toBe("refused_by_state");
+    expect(meaning(400, { code: 499, status: "cancelled" })).toBeNull();
   });
 
   it("that is none means nothing", () => {
@@ -396,14 +407,15 @@ describe("what is asked", () => {
     }
   });
 
-  it("is a cancel, once and unseen, that hits this interaction only and keeps it", () => {
+  it("is a cancel, once and not unseen, that hits this interaction only and keeps it", () => {
     expect(geminiInteractions).toMatchObject({
       repeatsCancel: false,
       hitsActiveRun: false,
-      forgetsCancel: false,
+      forgetsCancel: true,
+      answersWhenDone: true,
       cancelChecksThread: false,
     });
-    expect(geminiInteractions.readsFirst({})).toBe(false);
+    expect(geminiInteractions.readsFirst({})).toBe(true);
     expect(geminiInteractions.deletesRun({})).toBe(false);
   });
 

@@ -15,7 +15,7 @@ function clocked() {
     /** One request and what comes of it; false when it was not let through. */
     ask: (succeeds: boolean): boolean => {
       try {
-        health.admit()(succeeds);
+        health.admit("acme")(succeeds);
         return true;
       } catch (error) {
         expect(asRefusal(error)).toMatchObject({ reason: "overloaded", unsent: true });
@@ -43,13 +43,13 @@ describe("the breaker", () => {
     expect(ask(true)).toBe(true);
   });
 
-  it("opens when half of twenty in ten seconds fail, though none in a row do", () => {
+  it("opens when more than half of twenty in ten seconds fail, though few in a row do", () => {
     const { ask } = clocked();
-    for (let pair = 0; pair < 10; pair += 1) {
-      expect(ask(true)).toBe(true);
-      expect(ask(false)).toBe(true);
+    for (let pair = 0; pair < 9; pair += 1) {
+      expect([ask(true), ask(false)]).toEqual([true, true]);
     }
-    expect(ask(true)).toBe(false);
+    expect([ask(true), ask(false), ask(true), ask(false)]).toEqual([true, true, true, true]);
+    expect([ask(false), ask(true)]).toEqual([true, false]);
   });
 
   it("does not open when they are fewer than half, or longer ago than ten seconds", () => {
@@ -87,7 +87,7 @@ describe("the breaker", () => {
     const { health, ask, pass } = clocked();
     for (const _ of five) ask(false);
     pass(5_000);
-    const report = health.admit();
+    const report = health.admit("acme");
     expect(ask(true)).toBe(false);
     pass(5_000);
     expect(ask(true)).toBe(true);
@@ -97,7 +97,7 @@ describe("the breaker", () => {
 
   it("learns nothing from requests that were sent before it opened", () => {
     const { health, ask } = clocked();
-    const early = health.admit();
+    const early = health.admit("acme");
     for (const _ of five) ask(false);
     early(true);
     expect(ask(true)).toBe(false);
@@ -108,18 +108,43 @@ describe("the breaker", () => {
     for (const _ of five) ask(false);
     pass(1_500);
     try {
-      health.admit();
+      health.admit("acme");
       expect.unreachable();
     } catch (error) {
       expect(asRefusal(error).retryAfterSeconds).toBe(4);
     }
   });
 
+  it("learns nothing, once it has closed again, from what was sent before it opened", () => {
+    const { health, ask, pass } = clocked();
+    const early = Array.from({ length: 30 }, () => health.admit("acme"));
+    for (const report of early.splice(0, 5)) report(false);
+    expect(ask(true)).toBe(false);
+    pass(5_000);
+    expect(ask(true)).toBe(true);
+    for (const report of early) report(false);
+    expect([ask(true), ask(false)]).toEqual([true, true]);
+    // Nor from its own window of before.
+    for (const _ of [1, 2, 3, 4]) ask(true);
+    expect(ask(false)).toBe(true);
+    expect(ask(true)).toBe(true);
+  });
+
+  it("does not close the upstream to others for one tenant's failures", () => {
+    const { health, ask } = clocked();
+    const other = () => health.admit("globex");
+    other()(true);
+    for (const _ of [...five, ...five, ...five]) expect(ask(false)).toBe(true);
+    other()(false);
+    expect(ask(true)).toBe(false);
+    expect(other).toThrow("overloaded");
+  });
+
   it("of one upstream is not another's", () => {
     const healthOf = createHealths(() => 0);
-    for (const _ of five) healthOf("https://a.test").admit()(false);
-    expect(() => healthOf("https://a.test").admit()).toThrow("overloaded");
-    expect(() => healthOf("https://b.test").admit()).not.toThrow();
+    for (const _ of five) healthOf("https://a.test").admit("acme")(false);
+    expect(() => healthOf("https://a.test").admit("acme")).toThrow("overloaded");
+    expect(() => healthOf("https://b.test").admit("acme")).not.toThrow();
   });
 });
 

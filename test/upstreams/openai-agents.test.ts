@@ -8,7 +8,7 @@ import { cancelUpstreamRun } from "../../src/upstreams/stop.ts";
 import type { Reply } from "../../src/upstreams/upstream.ts";
 import { openaiAgentsReplies } from "./replies/openai-agents.ts";
 import { json, plain } from "./replies/replies.ts";
-import { answering, connectionTo, toolsWith } from "./support.ts";
+import { answering, connectionTo, NOW_SECONDS, toolsWith } from "./support.ts";
 
 const { active, alongside, baseUrl } = openaiAgentsReplies;
 const { target } = active;
@@ -263,7 +263,7 @@ describe("the requests", () => {
     expect(openaiAgents).toMatchObject({
       hitsActiveRun: true,
       repeatsCancel: false,
-      forgetsCancel: false,
+      forgetsCancel: true,
       cancelChecksThread: true,
     });
     expect(openaiAgents.deletesRun({})).toBe(false);
@@ -296,8 +296,9 @@ describe("an answer", () => {
     expect(meaningOf(404, "Invalid URL (POST /v1/agents/sessions)")).toBe("run_not_found");
   });
 
-  it.each([400, 409, 422])("of %i may be due to the turn's state", (status) => {
-    expect(meaningOf(status)).toBe("refused_by_state");
+  it("of 409 is due to the turn's state; what 400 and 422 are about, the turn has to tell", () => {
+    expect(meaningOf(409)).toBe("refused_by_state");
+    for (const status of [400, 422]) expect(meaningOf(status)).toBeNull();
   });
 
   it.each([200, 202, 204, 401, 403, 410, 429, 500, 501, 503])(
@@ -373,27 +374,48 @@ describe("a cancel that names no turn", () => {
     },
   );
 
-  it("is sent for a queued turn that is alone, or behind others that have not begun", async () => {
-    const others = [
-      { id: "turn_1", status: "queued" },
+  it("is sent for a queued turn that is alone", async () => {
+    const ended = [
       { id: "turn_2", status: "completed" },
+      { id: "turn_3", status: "cancelled" },
     ];
     expect((await stop({ status: "queued" }, [])).cancels).toBe(1);
-    expect((await stop({ status: "queued" }, others)).cancels).toBe(1);
+    expect((await stop({ status: "queued" }, ended)).cancels).toBe(1);
   });
 
-  it.each(["in_progress", "waiting", "thinking"])(
-    "is not sent for a turn that waits behind one that is %s",
-    async (status) => {
-      const { result, cancels } = await stop({ status: "queued" }, [{ id: "turn_1", status }]);
-      expect(result).toMatchObject({
-        failure: "unsupported_by_upstream",
-        words: expect.stringContaining("waits behind another"),
-        attempts: 0,
-      });
-      expect(cancels).toBe(0);
-    },
-  );
+  it.each([
+    { status: "in_progress" },
+    { status: "waiting" },
+    { status: "thinking" },
+    { status: "queued" },
+    { status: "in_progress", subagent_id: "agent_2" },
+  ])("is not sent for a turn that waits beside another: %j", async (other) => {
+    const { result, cancels } = await stop({ status: "queued" }, [{ id: "turn_1", ...other }]);
+    expect(result).toMatchObject({
+      failure: "unsupported_by_upstream",
+      words: expect.stringContaining("waits for its turn"),
+      attempts: 0,
+    });
+    expect(cancels).toBe(0);
+  });
+
+  it("is not sent again while the one that was taken may be at work, and is to be had later", async () => {
+    const script = answering(({ method, url }) => {
+      if (method === "POST") return plain(202, "");
+      return json(200, JSON.stringify(url.endsWith("/turns/turn_68f2") ? TURN : SESSION));
+    });
+    const connection = connectionTo(openaiAgents, baseUrl);
+    const stopAfter = async (seconds: number) => {
+      const tools = toolsWith(script, NOW_SECONDS - seconds);
+      return await cancelUpstreamRun(tools, connection, target, null);
+    };
+    expect(await stopAfter(59)).toMatchObject({
+      outcome: "cancelling",
+      run: { status: "cancelling" },
+      attempts: 0,
+    });
+    expect(await stopAfter(61)).toMatchObject({ outcome: "cancelling", attempts: 1 });
+  });
 
   it("is not sent for a sub-agent's turn", async () => {
     const { result, cancels } = await stop({ subagent_id: "agent_2" }, []);

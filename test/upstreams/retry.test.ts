@@ -217,7 +217,7 @@ describe("an upstream that is left alone", () => {
     const tools = toolsWith(script);
     const connection = connectionTo(ADAPTER, "https://upstream.test");
     for (let failure = 0; failure < 5; failure += 1) {
-      tools.healthOf(connection.baseUrl).admit()(false);
+      tools.healthOf(connection.baseUrl).admit("acme")(false);
     }
     const result = await cancelUpstreamRun(tools, connection, TARGET, null);
     expect(result).toMatchObject({

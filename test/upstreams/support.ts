@@ -122,6 +122,7 @@ export function readAs(run: Run): ReadRun {
     run,
     body: null,
     metadata: null,
+    unproved: null,
     thread: undefined,
     cancelledAt: null,
     isDeleted: false,
@@ -134,7 +135,7 @@ export function connectionTo(
   baseUrl: string,
   options: Connection["options"] = {},
 ): Connection {
-  return { name: "upstream-1", adapter, baseUrl, options, nextKey: keys(KEY) };
+  return { name: "upstream-1", tenant: "acme", adapter, baseUrl, options, nextKey: keys(KEY) };
 }
 
 /** What a tenant's credentials give: each key in its turn. */

@@ -193,10 +193,13 @@ export const openaiResponsesReplies: Replies = {
       ends: "unsupported_by_upstream",
     },
     {
-      name: "a response without a status is taken to be running, so an accepted cancel is under way",
+      name: "a response without a status is taken to be running, and is read",
       target: TARGET,
-      replies: [json(200, `{"id":"${ID}","object":"response","created_at":1741386163.9}`)],
-      ends: { outcome: "cancelling", status: "cancelling" },
+      replies: [
+        json(200, `{"id":"${ID}","object":"response","created_at":1741386163.9}`),
+        json(200, `{"id":"${ID}","object":"response","created_at":1741386163.9}`),
+      ],
+      ends: { outcome: "not_confirmed", status: "in_progress" },
     },
   ],
 };
@@ -285,10 +288,10 @@ function sglang(): Dialect[] {
       ends: { outcome: "already_failed", status: "failed" },
     },
     {
-      name: "SGLang takes the cancel of what is not in the background, and returns it unchanged",
+      name: "SGLang takes the cancel of what is not in the background, and lets it go on",
       target: TARGET,
-      replies: [bare(response("in_progress"))],
-      ends: { outcome: "cancelling", status: "cancelling" },
+      replies: [bare(response("in_progress")), bare(response("in_progress"))],
+      ends: { outcome: "not_confirmed", status: "in_progress" },
     },
     {
       name: "SGLang refuses what is not in the background, in its own words",

@@ -43,7 +43,8 @@ export interface Dialect {
   readonly ends:
     | { readonly outcome: Outcome; readonly status: RunStatus }
     | "run_not_found"
-    | "unsupported_by_upstream";
+    | "unsupported_by_upstream"
+    | "upstream_error";
 }
 
 export interface Replies {
