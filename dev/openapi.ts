@@ -286,7 +286,10 @@ function description(): Json {
               items: {
                 type: "object",
                 properties: {
-                  run_id: { type: "string" },
+                  run_id: {
+                    type: ["string", "null"],
+                    description: "null where it could not be read whose run it is.",
+                  },
                   audit_id: { type: ["string", "null"] },
                   error: { $ref: "#/components/schemas/Error/properties/error" },
                 },

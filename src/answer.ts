@@ -51,9 +51,14 @@ export async function answerWith(
   }
   const cancel = { outcome, auditId, preferenceApplied: appliedPreferences(prefer) };
   if (target.threadId !== null) return { shown: redacted(run, tenant.redact), origins, cancel };
-  // Not read, or read by another request that had the same run to stop.
-  const body = object ?? (await readAgain(tools, tenant, target, trail));
-  return { shown: responseOf(tenant, body, target), origins, cancel };
+  try {
+    // Not read, or read by another request that had the same run to stop.
+    const body = object ?? (await readUpstreamRun(tools, tenant.connection, target)).body;
+    return { shown: responseOf(tenant, body, target), origins, cancel };
+  } catch (error) {
+    // Whatever was done is done, and on record.
+    throw new Refusal("outcome_unknown", { detail: asRefusal(error).message }, trail);
+  }
 }
 
 export function answerWithRun(tenant: Tenant, target: Target, read: ReadRun): Answer {
@@ -78,15 +83,4 @@ function responseOf(tenant: Tenant, body: unknown, { runId }: Target): ResponseO
   const { toResponse } = tenant.connection.adapter;
   if (toResponse === undefined) throw new Refusal("unsupported_by_upstream");
   return redactedResponse(toResponse(body, runId), tenant.redact);
-}
-
-async function readAgain(
-  tools: UpstreamTools,
-  tenant: Tenant,
-  target: Target,
-  trail: Trail,
-): Promise<unknown> {
-  const read = await readUpstreamRun(tools, tenant.connection, target).catch(asRefusal);
-  if (!(read instanceof Refusal)) return read.body;
-  throw new Refusal("outcome_unknown", { detail: read.message }, trail);
 }

@@ -4,10 +4,11 @@ import type { Answer } from "./answer.ts";
 import { deny } from "./audit/journal.ts";
 import { settle, stop } from "./cancel.ts";
 import { type Entered, enter, enteredFor } from "./enter.ts";
-import { asRefusal, Refusal } from "./failure.ts";
+import { asRefusal, type Reason, Refusal } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
 import type { CancelAsk, CancelThreadAsk } from "./http/ask.ts";
-import { assertHoldsRule } from "./policy/permit.ts";
+import { proofBy } from "./policy/ownership.ts";
+import { assertHoldsRule, mayCover } from "./policy/permit.ts";
 import { type ActiveRun, listActiveRuns, pickActiveRuns } from "./upstreams/list.ts";
 
 /** So many are stopped in one call: what a Worker may send for one request is bounded. */
@@ -31,7 +32,8 @@ export interface ThreadAnswer {
 }
 
 export interface FailedRun {
-  readonly runId: string;
+  /** Null where it is not known to be the caller's. */
+  readonly runId: string | null;
   readonly refusal: Refusal;
 }
 
@@ -43,14 +45,13 @@ export interface FailedRun {
 export async function cancelThread(gateway: Gateway, ask: CancelThreadAsk): Promise<ThreadAnswer> {
   const entered = await enter(gateway, ask);
   const { tenant, event } = entered;
-  const active = await findActiveRuns(entered, ask.target.threadId).catch(entered.denied);
-  const { begun, othersLeft, hasMore } = await stopTheirOwn(gateway, ask, entered, active);
+  const candidates = await findCandidates(entered, ask.target.threadId).catch(entered.denied);
+  const { endings, othersLeft, hasMore } = await stopTheirOwn(gateway, ask, entered, candidates);
   if (othersLeft) {
     const refusal = new Refusal("run_not_found", { detail: "runs of others were left alone" });
     ask.defer(deny(gateway.audit, tenant, event, refusal));
   }
-  // All at once: waiting for the end of one must not keep another from being stopped, and none does now.
-  const ended = await Promise.all(begun.map((one) => settled(gateway, one)));
+  const ended = await Promise.all(endings);
   const answers = ended.filter((end): end is Answer => !("refusal" in end));
   const failures = ended
     .filter((end): end is FailedRun => "refusal" in end)
@@ -61,64 +62,80 @@ export async function cancelThread(gateway: Gateway, ask: CancelThreadAsk): Prom
   return { answers, failures, hasMore, origins: tenant.origins };
 }
 
-interface Begun {
-  readonly asking: CancelAsk;
-  readonly own: Entered;
-  readonly stopped: Awaited<ReturnType<typeof stop>> | Refusal;
-}
+/** Under way, or refused before it came to that. */
+type Begun = { readonly ending: Promise<Answer | FailedRun> } | FailedRun;
 
-/** In turns, until all have been looked at or enough are stopped. */
+/** In turns, until all have been looked at, enough are stopped or the time is up. */
 async function stopTheirOwn(
   gateway: Gateway,
   ask: CancelThreadAsk,
   entered: Entered,
-  active: readonly ActiveRun[],
+  candidates: readonly ActiveRun[],
 ) {
   const { threadId } = ask.target;
   const begin = async ({ id, read }: ActiveRun): Promise<Begun> => {
-    const asking: CancelAsk = { ...ask, target: { threadId, runId: id } };
-    const own = await enteredFor(gateway, ask, entered, asking.target, read);
-    return { asking, own, stopped: await stop(gateway, asking, own).catch(asRefusal) };
+    const target = { threadId, runId: id };
+    const asking: CancelAsk = { ...ask, target };
+    const own = await enteredFor(gateway, ask, entered, target, read);
+    const stopped = await stop(gateway, asking, own).catch(asRefusal);
+    if (stopped instanceof Refusal) return { runId: id, refusal: stopped };
+    // Not waited for: the end of one must not keep the next from being stopped.
+    const ending = settle(gateway, asking, own, stopped).catch((error: unknown) => ({
+      runId: id,
+      refusal: asRefusal(error),
+    }));
+    return { ending };
   };
-  const begun: Begun[] = [];
+  const endings: (Promise<Answer | FailedRun> | FailedRun)[] = [];
   let othersLeft = false;
+  let goesOn = true;
   const { hitsActiveRun } = entered.tenant.connection.adapter;
-  const left = inOrder(active, hitsActiveRun).slice(0, MOST_LOOKED_AT);
-  while (left.length > 0 && begun.length < MOST_RUNS) {
-    const atOnce = hitsActiveRun ? 1 : Math.min(AT_ONCE, MOST_RUNS - begun.length);
+  const left = inOrder(candidates, hitsActiveRun).slice(0, MOST_LOOKED_AT);
+  while (goesOn && left.length > 0 && endings.length < MOST_RUNS) {
+    const atOnce = hitsActiveRun ? 1 : Math.min(AT_ONCE, MOST_RUNS - endings.length);
     const turn = left.splice(0, left.slice(0, atOnce).filter(sameTurn).length);
     for (const one of await Promise.all(turn.map(begin))) {
-      const { stopped } = one;
-      if (stopped instanceof Refusal && stopped.reason === "run_not_found") othersLeft = true;
-      else begun.push(one);
+      if ("ending" in one) endings.push(one.ending);
+      else if (one.refusal.reason === "run_not_found") othersLeft = true;
+      else endings.push(toldOf(one));
+      // The next could not be put on record either.
+      if ("refusal" in one && one.refusal.reason === "audit_unavailable") goesOn = false;
     }
+    goesOn &&= gateway.now() < entered.tools.endsAt;
   }
-  return { begun, othersLeft, hasMore: left.length > 0 };
+  return { endings, othersLeft, hasMore: left.length > 0 };
 }
 
-async function settled(
-  gateway: Gateway,
-  { asking, own, stopped }: Begun,
-): Promise<Answer | FailedRun> {
-  const { runId } = asking.target;
-  if (stopped instanceof Refusal) return { runId, refusal: stopped };
-  const answer = await settle(gateway, asking, own, stopped).catch(asRefusal);
-  return answer instanceof Refusal ? { runId, refusal: answer } : answer;
+/** What is decided only once it is known that the run is the caller's to stop. */
+const DECISIONS: readonly Reason[] = ["policy_denied", "reason_required", "audit_unavailable"];
+
+/** Of a run whose proof could not be read nobody knows whose it is, so that its id is not told. */
+function toldOf({ runId, refusal }: FailedRun): FailedRun {
+  return { runId: DECISIONS.includes(refusal.reason) ? runId : null, refusal };
 }
 
-async function findActiveRuns(
+async function findCandidates(
   { tools, tenant, caller }: Entered,
   threadId: string,
 ): Promise<readonly ActiveRun[]> {
   assertHoldsRule(tenant, caller);
   const { connection, ownership } = tenant;
-  const listed = connection.adapter.list !== undefined;
-  if (!listed && ownership.source !== "registry") {
-    throw new Refusal("unsupported_by_upstream", { words: NO_LIST });
+  const registered =
+    ownership.source === "registry" ? await tools.registeredOn(threadId) : undefined;
+  const theirs = registered
+    ?.filter(({ subject }) => mayCover(tenant, caller, proofBy(subject, caller.subject)))
+    .map(({ runId }) => runId);
+  if (connection.adapter.list !== undefined) {
+    const active = await listActiveRuns(tools, connection, threadId);
+    // Who stops a whole thread did not ask for what cannot be stopped by itself.
+    const could = active.filter(({ whyNot }) => whyNot === null);
+    return theirs === undefined ? could : could.filter(({ id }) => theirs.includes(id));
   }
-  return listed
-    ? await listActiveRuns(tools, connection, threadId)
-    : await pickActiveRuns(tools, connection, threadId, await tools.registeredOn(threadId));
+  if (theirs !== undefined) {
+    const looked = theirs.slice(0, MOST_LOOKED_AT);
+    return await pickActiveRuns(tools, connection, threadId, looked, MOST_RUNS + 1);
+  }
+  throw new Refusal("unsupported_by_upstream", { words: NO_LIST });
 }
 
 /**

@@ -24,6 +24,8 @@ export async function cancelRun(gateway: Gateway, ask: CancelAsk): Promise<Answe
 
 interface Stopped {
   readonly entry: Entry;
+  /** The tools with the time that is left: what was spent on waiting for another's cancel is not its own. */
+  readonly tools: Entered["tools"];
   readonly result: StopResult;
 }
 
@@ -34,20 +36,19 @@ export async function stop(gateway: Gateway, ask: CancelAsk, entered: Entered): 
   const asking = { tenant, caller, target, reason: event.reason };
   const permit = await permitOrPend(tools, asking).catch(denied);
   const entry = await begin(gateway.audit, tenant, event, permit).catch(denied);
-  // Time spent on waiting for somebody else's cancel is not its own.
   const timed = { ...tools, endsAt: tools.endsAt + entry.waitedMs };
   const result =
     entry.handover?.result ??
     (await cancelUpstreamRun(timed, tenant.connection, target, permit.read));
-  return { entry, result };
+  return { entry, tools: timed, result };
 }
 
 /** Waits for the end, where that is wished for → finish → respond. */
 export async function settle(
   gateway: Gateway,
   { target, prefer, defer }: CancelAsk,
-  { tenant, tools, startedAt }: Entered,
-  { entry, result: stopped }: Stopped,
+  { tenant, startedAt }: Entered,
+  { entry, tools, result: stopped }: Stopped,
 ): Promise<Answer> {
   const waitMs = (prefer.waitSeconds ?? 0) * 1_000;
   if (waitMs > 0) defer(handOver(gateway.audit, tenant, entry, stopped));

@@ -67,9 +67,7 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
   }
   // The same words as for a tenant that does not exist.
   if (!tenant.enabled) denied(new Refusal("tenant_not_allowed", { detail: "kill switch" }));
-  if (ask.target?.threadId === null && tenant.connection.adapter.toResponse === undefined) {
-    denied(new Refusal("unsupported_by_upstream", { words: NO_RESPONSES }));
-  }
+  if (ask.target !== null && !isSpoken(tenant, ask.target)) denied(notSpoken());
   return {
     caller,
     tenant,
@@ -90,6 +88,15 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
       registeredOn: (threadId) => findRegistered(gateway.audit, tenant, threadId),
     },
   };
+}
+
+/** Whether the tenant's upstream has what is asked for: who names no thread asks for a response. */
+export function isSpoken({ connection }: Tenant, { threadId }: Pick<Target, "threadId">): boolean {
+  return threadId !== null || connection.adapter.toResponse !== undefined;
+}
+
+export function notSpoken(): Refusal {
+  return new Refusal("unsupported_by_upstream", { words: NO_RESPONSES });
 }
 
 /**

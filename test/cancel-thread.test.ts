@@ -335,6 +335,41 @@ describe("a list that cannot be had", () => {
   });
 });
 
+describe("a run of which it cannot be read whose it is", () => {
+  it("is told without its id", async () => {
+    const thread = unique();
+    const runs = [owned(thread, `${thread}_1`), owned(thread, `${thread}_2`)];
+    // What a list of turns shows is not all: the session has to be read, and that fails.
+    const graphs = createGraphs(runs);
+    const session = { id: thread, metadata: { tenant: "acme", user: "ann" } };
+    const turns = runs.map(({ id }) => ({ id, session_id: thread, status: "in_progress" }));
+    let fails = true;
+    const gateway = await createHarness({
+      config: (config) => {
+        const agents = { kind: "openai-agents", base_url: GRAPHS };
+        const upstreams = { ...(config["upstreams"] as Json), agents };
+        return withTenant("acme", { upstream: "agents" })({ ...config, upstreams });
+      },
+      network: () => async (input, init) => {
+        const { pathname } = new URL(String(input));
+        if (init?.method === "POST") return new Response(null, { status: 202 });
+        if (pathname.endsWith("/turns")) return Response.json({ data: turns });
+        const turn = turns.find(({ id }) => pathname.endsWith(`/turns/${id}`));
+        if (turn !== undefined) return Response.json(turn);
+        return fails ? new Response("canary", { status: 500 }) : Response.json(session);
+      },
+    });
+    const { stop } = stopperOf(gateway);
+    const failed = await stop(thread);
+    expect(failed.status).toBe(502);
+    expect(await failed.clone().text()).not.toContain(thread);
+    fails = false;
+    const list: List = await (await stop(thread)).json();
+    expect(list.data.map(({ status }) => status)).toEqual(["cancelling", "cancelling"]);
+    expect(graphs.lines).toEqual([]);
+  });
+});
+
 describe("a registry", () => {
   const registry = withTenant("globex", { ownership: { source: "registry" } });
   const BACKEND: Person = { tenant: "globex", sub: "backend", scope: "runs:register" };
@@ -369,5 +404,31 @@ describe("a registry", () => {
     expect(list.data.map(({ id, status }) => [id, status])).toEqual([[mine.run, "cancelled"]]);
     expect(list.errors).toBeUndefined();
     expect((await gateway.cancelsSent()).join()).toBe(`/responses/v1/responses/${mine.run}/cancel`);
+    // Whose they are is known before any of them is read.
+    await gateway.forgetCalls();
+    expect(await (await stop(thread, { ...GUS, sub: "eve" })).json()).toMatchObject({ data: [] });
+    expect(await gateway.calls()).toEqual([]);
+  });
+
+  it("finds a run that goes on behind many that have ended", async () => {
+    const gateway = await createHarness({ config: registry });
+    const { stop } = stopperOf(gateway);
+    const thread = unique();
+    const register = async (run: string) =>
+      await gateway.request(`/v1/threads/${thread}/runs/${run}/owner`, {
+        method: "PUT",
+        body: '{"subject":"gus"}',
+        headers: {
+          authorization: `Bearer ${await gateway.tokenFor(BACKEND)}`,
+          "content-type": "application/json",
+        },
+      });
+    const oldest = await gateway.startResponse();
+    await register(oldest.run);
+    for (let count = 0; count < 30; count += 1) {
+      await register((await gateway.startResponse({ timing: { run_ms: 0 } })).run);
+    }
+    const list: List = await (await stop(thread, GUS)).json();
+    expect([list.data.map(({ id }) => id), list.has_more]).toEqual([[oldest.run], false]);
   });
 });

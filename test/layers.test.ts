@@ -109,7 +109,8 @@ function filesThatSeeEnv(sources: Sources): string[] {
     .filter(([path, source]) => {
       const passed = path === "src/audit/ledger.ts" ? LEDGER_PASSES_ENV : [];
       const code = passed.reduce((text, words) => text.replace(words, ""), source);
-      return /\b(env|Env)\b/.test(code.replace(COMMENTS, ""));
+      // A word of a pattern, `env\\w`, is none of ours.
+      return /\b(env|Env)\b(?!\\w)/.test(code.replace(COMMENTS, ""));
     })
     .map(([path]) => `${path} sees env`);
 }

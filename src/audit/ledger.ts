@@ -30,7 +30,7 @@ const UNPUBLISHED_SHOWN = 5_000;
 /** KV takes one write per key and second, so a retry is never sooner. */
 const RETRY_MS = { first: 2_000, longest: 60_000 } as const;
 /** The newest of a thread's registered runs: older ones have ended. */
-const REGISTERED_SHOWN = 20;
+const REGISTERED_SHOWN = 200;
 const DAY_MS = 24 * 60 * 60_000;
 /** How long it is remembered that a run was cancelled, for upstreams that do not say. */
 const MEMORY_MS = 30 * DAY_MS;
@@ -85,13 +85,19 @@ export interface Registration {
   readonly days: number;
 }
 
+/** A run in the registry, and whose it is. */
+export interface Registered {
+  readonly runId: string;
+  readonly subject: string;
+}
+
 /** What the journey asks of the ledger; the Durable Object's RPC. */
 export interface LedgerRpc {
   begin(intent: Intent): Promise<string | null>;
   beginIfOwned(claim: Claim): Promise<{ proof: Proof; leader: string | null }>;
   register(registration: Registration): Promise<void>;
   ownerOf(threadId: string | null, runId: string): Promise<string | null>;
-  registeredOn(threadId: string): Promise<readonly string[]>;
+  registeredOn(threadId: string): Promise<readonly Registered[]>;
   join(intent: Intent, leader: string): Promise<Handover | null>;
   handOver(event: AuditEvent, result: StopResult): Promise<void>;
   finish(finish: Finish): Promise<void>;
@@ -167,20 +173,20 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     return this.#owner(runName(threadId, runId));
   }
 
-  /** The ids of the thread's registered runs, the newest first. */
-  async registeredOn(threadId: string): Promise<readonly string[]> {
+  /** The thread's registered runs, the newest first. */
+  async registeredOn(threadId: string): Promise<readonly Registered[]> {
     const start = runName(threadId, "");
     // Ids have neither the slash nor what follows it, so this is the range of the thread's names.
     const rows = this.#sql
-      .exec<{ run: string }>(
-        "SELECT run FROM owners WHERE run >= ? AND run < ? AND until > ? ORDER BY until DESC LIMIT ?",
+      .exec<{ run: string; subject: string }>(
+        "SELECT run, subject FROM owners WHERE run >= ? AND run < ? AND until > ? ORDER BY until DESC LIMIT ?",
         start,
         `${start.slice(0, -1)}0`,
         this.#tools.now(),
         REGISTERED_SHOWN,
       )
       .toArray();
-    return rows.map(({ run }) => run.slice(start.length));
+    return rows.map(({ run, subject }) => ({ runId: run.slice(start.length), subject }));
   }
 
   #begin(intent: Intent): string | null {

@@ -2,8 +2,11 @@
 import type * as z from "zod";
 import { Refusal } from "../failure.ts";
 
+const TOO_SLOW = "The request body did not arrive in time.";
 /** A reason of 256 characters, each written as two JSON escapes, and its envelope. */
 const BODY_BYTES = 4_096;
+/** Whoever sends it slower keeps a place that others wait for. */
+const BODY_MS = 2_000;
 
 /**
  * A request's body, checked. `empty` is what no body stands for; without it there has to be one.
@@ -14,7 +17,9 @@ export async function readBody<Schema extends z.ZodObject>(
   schema: Schema,
   empty?: z.infer<Schema>,
 ): Promise<z.infer<Schema>> {
-  const bytes = await readBytes(request.body, BODY_BYTES);
+  const late = AbortSignal.timeout(BODY_MS);
+  const bytes = await readBytes(request.body, BODY_BYTES, late);
+  if (late.aborted && bytes !== null) throw new Refusal("invalid_request", { words: TOO_SLOW });
   if (bytes === null) throw new Refusal("payload_too_large");
   if (bytes.byteLength === 0) {
     if (empty !== undefined) return empty;
@@ -55,13 +60,16 @@ function shapeOf(schema: z.ZodObject): string {
   return `a JSON object, and ${names.join(" and ")} ${what}`;
 }
 
-/** Null when there is more than `limit`; the rest is not read. */
+/** Null when there is more than `limit`; the rest is not read, nor what has not come when `signal` ends it. */
 export async function readBytes(
   body: ReadableStream<Uint8Array> | null,
   limit: number,
+  signal?: AbortSignal,
 ): Promise<Uint8Array | null> {
   if (body === null) return new Uint8Array();
   const reader = body.getReader();
+  // A read that waits ends with the stream.
+  signal?.addEventListener("abort", () => void reader.cancel().catch(() => undefined));
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for (;;) {

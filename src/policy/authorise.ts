@@ -113,7 +113,8 @@ function mismatchOf(rule: Rule, { scopes, proof, run, nowSeconds }: Question): M
   return assistantMismatch(rule, run?.assistant_id) ?? ageMismatch(rule, run, nowSeconds);
 }
 
-function covers(runs: Rule["runs"], proof: Proof): boolean {
+/** Whether what is proved of a run is what a rule asks for. */
+export function covers(runs: Rule["runs"], proof: Proof): boolean {
   return proof === "person" || (proof === "tenant" && runs === "tenant");
 }
 

@@ -13,7 +13,9 @@ export interface OwnershipTools extends UpstreamTools {
   /** Who is registered as the run's owner; null when nobody is. Throws `audit_unavailable`. */
   readonly ownerOf: (target: Target) => Promise<string | null>;
   /** The runs that are registered on the thread, the newest first. Throws `audit_unavailable`. */
-  readonly registeredOn: (threadId: string) => Promise<readonly string[]>;
+  readonly registeredOn: (
+    threadId: string,
+  ) => Promise<readonly { readonly runId: string; readonly subject: string }[]>;
 }
 
 export interface Proved {

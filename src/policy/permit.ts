@@ -5,7 +5,14 @@ import { asRefusal, Refusal } from "../failure.ts";
 import type { Caller } from "../identity/claims.ts";
 import type { ReadRun } from "../upstreams/read.ts";
 import type { Target } from "../upstreams/upstream.ts";
-import { authorise, type Decision, dependsOnRun, heldRules, type Proof } from "./authorise.ts";
+import {
+  authorise,
+  covers,
+  type Decision,
+  dependsOnRun,
+  heldRules,
+  type Proof,
+} from "./authorise.ts";
 import { type OwnershipTools, type Proved, proofBy, proveOwnership } from "./ownership.ts";
 
 export interface Permit {
@@ -78,6 +85,16 @@ export async function explain(
 export function assertHoldsRule({ rules }: Tenant, { scopes }: Caller): void {
   if (heldRules(rules, scopes).some(({ effect }) => effect === "allow")) return;
   throw new Refusal("insufficient_scope", { detail: "no rule's scopes" });
+}
+
+/**
+ * Whether a rule could allow the caller a run of which that much is proved, by its scopes alone. Of one
+ * that no rule could, a decision says that it is not there.
+ */
+export function mayCover({ rules }: Tenant, { scopes }: Caller, proof: Proof): boolean {
+  return heldRules(rules, scopes).some(
+    ({ effect, runs }) => effect === "allow" && covers(runs, proof),
+  );
 }
 
 /** Nothing is asked for a caller who has no rule's scopes. */

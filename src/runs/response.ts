@@ -102,13 +102,13 @@ const READINGS: { readonly [Key in Member]: Reading } = {
   output: items,
   parallel_tool_calls: flag,
   previous_response_id: text,
-  prompt: freeRecord,
-  reasoning: freeRecord,
+  prompt: only(["id", "version", "variables"]),
+  reasoning: only(["effort", "summary", "generate_summary"]),
   service_tier: label,
   temperature: number,
-  text: freeRecord,
+  text: only(["format", "verbosity"]),
   tool_choice: toolChoice,
-  tools: (value) => withoutCredentials(records(value)),
+  tools,
   top_logprobs: number,
   top_p: number,
   truncation: (value) => word(value, ["auto", "disabled"]),
@@ -196,40 +196,97 @@ function label(value: unknown): string | undefined {
   return typeof value === "string" && LABEL.test(value) ? value : undefined;
 }
 
-/** Items of the output or of the instructions. Some of them list tools. */
+/** Of an item of the output or of the instructions; whatever else a server puts there stays there. */
+const ITEM_MEMBERS: readonly string[] = [
+  ...[
+    "id",
+    "type",
+    "status",
+    "role",
+    "phase",
+    "content",
+    "summary",
+    "name",
+    "namespace",
+    "call_id",
+  ],
+  ...["arguments", "input", "output", "outputs", "result", "results", "queries", "code", "action"],
+  ...["container_id", "pending_safety_checks", "approval_request_id", "server_label", "error"],
+  ...["operation", "execution", "tools"],
+];
+
 function items(value: unknown): unknown {
-  return records(value)?.map((item) =>
-    isRecord(item) && Object.hasOwn(item, "tools")
-      ? { ...item, tools: withoutCredentials(item["tools"]) }
-      : item,
-  );
+  return records(value)?.map((item) => {
+    const members = kept(item, ITEM_MEMBERS);
+    return compact({
+      ...withoutCredentials(members),
+      ...(Object.hasOwn(members, "tools") ? { tools: tools(members["tools"]) ?? [] } : {}),
+    });
+  });
 }
 
 /** Each copied whole or not at all. */
-function records(value: unknown): unknown[] | undefined {
+function records(value: unknown): Record<string, unknown>[] | undefined {
   if (!Array.isArray(value)) return undefined;
-  return value.map(freeRecord).filter((item) => item !== undefined);
+  return value.map(freeRecord).filter((item) => isRecord(item));
 }
 
-/** What the server reaches a tool's own server with: the address can be a credential as well. */
-const CREDENTIALS = /^(authorization|headers|server_?url|domain_?secrets|api_?key)$/i;
-/** A tool's schema may use these names for arguments of its own. */
-const SCHEMAS = ["parameters", "input_schema"];
+/** Of a member that is an object, those of its members; undefined for any other. */
+function only(names: readonly string[]): Reading {
+  return (value) => {
+    const held = freeRecord(value);
+    return isRecord(held) ? kept(held, names) : undefined;
+  };
+}
 
-/** OpenAI blanks them itself; not every server that speaks its API does. */
-function withoutCredentials(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutCredentials);
+function kept(held: Record<string, unknown>, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(held).filter(([key]) => names.includes(key)));
+}
+
+/**
+ * What of a tool says what it can do. Where it is reached, and with what, is the operator's: OpenAI
+ * blanks that itself; not every server that speaks its API does.
+ */
+const TOOL_MEMBERS: ReadonlyMap<string, readonly string[]> = new Map([
+  ["function", ["name", "description", "parameters", "strict"]],
+  ["custom", ["name", "description", "format"]],
+  ["mcp", ["server_label", "server_description", "allowed_tools", "require_approval"]],
+  ["file_search", ["vector_store_ids", "max_num_results"]],
+  ["namespace", ["name", "description"]],
+  // As a list of an MCP server's tools has them.
+  ["", ["name", "description", "input_schema"]],
+]);
+
+function tools(value: unknown): unknown[] | undefined {
+  return records(value)?.map((tool) => {
+    const type = typeof tool["type"] === "string" ? tool["type"] : "";
+    const own = kept(tool, ["type", ...(TOOL_MEMBERS.get(type) ?? [])]);
+    return type === "namespace" ? { ...own, tools: tools(tool["tools"]) ?? [] } : own;
+  });
+}
+
+/** What somebody could use elsewhere, and what is sealed for the vendor alone, wherever it stands in an item. */
+const CREDENTIALS =
+  /^(authorization|(auth|bearer|access|refresh|id)_?token|(x[-_])?api[-_]?key|headers|server_?url|domain_?secrets|credentials?|client_?secret|secrets?|password|env\w*|encrypted_content)$/i;
+
+function withoutCredentials<Value>(value: Value): Value {
+  if (Array.isArray(value)) return value.map(withoutCredentials) as Value;
   if (!isRecord(value)) return value;
   const members = Object.entries(value)
     .filter(([key]) => !CREDENTIALS.test(key))
-    .map(([key, held]) => [key, SCHEMAS.includes(key) ? held : withoutCredentials(held)]);
-  return Object.fromEntries(members);
+    .map(([key, held]) => [key, withoutCredentials(held)]);
+  return Object.fromEntries(members) as Value;
 }
 
-/** A mode, or an object that names a tool. */
+/** A mode, or an object that names a tool, or the tools to choose from. */
 function toolChoice(value: unknown): unknown {
-  const named = typeof pick(value, "type") === "string";
-  return word(value, ToolMode.options) ?? (named ? withoutCredentials(freeRecord(value)) : null);
+  const held = freeRecord(value);
+  if (!isRecord(held) || typeof held["type"] !== "string") return word(value, ToolMode.options);
+  const named = kept(held, ["type", "name", "mode", "server_label"]);
+  const allowed = records(held["tools"])?.map((tool) =>
+    kept(tool, ["type", "name", "server_label"]),
+  );
+  return compact({ ...named, tools: allowed });
 }
 
 /** The total can be told from the other two; the details are zero where they were not counted. */
@@ -256,37 +313,47 @@ function usage(value: unknown): unknown {
 
 /** A field of a Run that a tenant may hide, or what only a response has. */
 type Hideable = Redactable | "output";
-/** `calls`: of the output, what waits for an answer of the client. Null: a response says no such thing. */
-type Counterpart = Exclude<Member, "created_at"> | "calls" | null;
+/** `calls`: of the output, what waits for an answer of the client; `lists`: what lists tools. */
+type Counterpart = Exclude<Member, "created_at"> | "calls" | "lists";
 
-/** What each name in a tenant's `redact` hides of a response. */
-export const RESPONSE_FIELDS: { readonly [Name in Hideable]: Counterpart } = {
-  assistant_id: "prompt",
-  required_action: "calls",
-  last_error: "error",
-  expires_at: null,
-  started_at: null,
-  cancelled_at: null,
-  failed_at: null,
-  completed_at: "completed_at",
-  incomplete_details: "incomplete_details",
-  model: "model",
-  instructions: "instructions",
-  tools: "tools",
-  metadata: "metadata",
-  usage: "usage",
-  temperature: "temperature",
-  top_p: "top_p",
-  max_prompt_tokens: null,
-  max_completion_tokens: "max_output_tokens",
-  truncation_strategy: "truncation",
-  tool_choice: "tool_choice",
-  parallel_tool_calls: "parallel_tool_calls",
-  response_format: "text",
-  output: "output",
+/** What each name in a tenant's `redact` hides of a response; nothing where a response says no such thing. */
+export const RESPONSE_FIELDS: { readonly [Name in Hideable]: readonly Counterpart[] } = {
+  assistant_id: ["prompt"],
+  required_action: ["calls"],
+  last_error: ["error"],
+  expires_at: [],
+  started_at: [],
+  cancelled_at: [],
+  failed_at: [],
+  completed_at: ["completed_at"],
+  incomplete_details: ["incomplete_details"],
+  model: ["model"],
+  // A prompt that is kept at the vendor's is instructions too, and its variables are what was put in.
+  instructions: ["instructions", "prompt"],
+  tools: ["tools", "lists"],
+  metadata: ["metadata"],
+  usage: ["usage"],
+  temperature: ["temperature"],
+  top_p: ["top_p"],
+  max_prompt_tokens: [],
+  max_completion_tokens: ["max_output_tokens"],
+  truncation_strategy: ["truncation"],
+  tool_choice: ["tool_choice"],
+  parallel_tool_calls: ["parallel_tool_calls"],
+  response_format: ["text"],
+  output: ["output"],
 };
 
-const CALLS: readonly unknown[] = ["function_call", "custom_tool_call"];
+const ITEMS: ReadonlyMap<unknown, Counterpart> = new Map<unknown, Counterpart>([
+  ...["function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call"].map(
+    (type) => [type, "calls"] as const,
+  ),
+  ["apply_patch_call", "calls"],
+  ["mcp_approval_request", "calls"],
+  ["mcp_list_tools", "lists"],
+  ["additional_tools", "lists"],
+  ["tool_search_output", "lists"],
+]);
 
 /** A hidden member takes its neutral value, or is left out where it may be: still a whole Response. */
 export function redactedResponse(
@@ -295,12 +362,9 @@ export function redactedResponse(
 ): ResponseObject {
   const gone = Object.entries(RESPONSE_FIELDS)
     .filter(([name]) => hidden.includes(name))
-    .map(([, counterpart]) => counterpart);
-  const output = gone.includes("calls")
-    ? response.output.filter(({ type }) => !CALLS.includes(type))
-    : response.output;
-  const members = Object.entries({ ...response, output }).filter(
-    ([key]) => !gone.some((counterpart) => counterpart === key),
-  );
+    .flatMap(([, counterparts]) => counterparts);
+  const isGone = (name: unknown): boolean => gone.some((counterpart) => counterpart === name);
+  const output = response.output.filter(({ type }) => !isGone(ITEMS.get(type)));
+  const members = Object.entries({ ...response, output }).filter(([key]) => !isGone(key));
   return strict(Object.fromEntries(members));
 }

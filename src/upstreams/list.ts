@@ -79,17 +79,18 @@ function activeRun(
 }
 
 /**
- * Those of the runs that may not have ended, in their order: one that cannot be read is among them, unless
- * the upstream does not know it.
+ * Those of the runs that may not have ended, in their order, until there are `most`: one that cannot be read
+ * is among them, unless the upstream does not know it.
  */
 export async function pickActiveRuns(
   tools: UpstreamTools,
   connection: Connection,
   threadId: string,
   ids: readonly string[],
+  most: number,
 ): Promise<readonly ActiveRun[]> {
-  const found: (ActiveRun | null)[] = [];
-  for (let from = 0; from < ids.length; from += AT_ONCE) {
+  const found: ActiveRun[] = [];
+  for (let from = 0; from < ids.length && found.length < most; from += AT_ONCE) {
     const group = ids.slice(from, from + AT_ONCE).map(async (id): Promise<ActiveRun | null> => {
       const target = { threadId, runId: id };
       const read = await readUpstreamRun(tools, connection, target).catch(asRefusal);
@@ -99,7 +100,7 @@ export async function pickActiveRuns(
       }
       return read.reason === "run_not_found" ? null : { ...run, status: "in_progress" };
     });
-    found.push(...(await Promise.all(group)));
+    found.push(...(await Promise.all(group)).filter((run) => run !== null));
   }
-  return found.filter((run) => run !== null);
+  return found;
 }

@@ -15,6 +15,22 @@ async function recorded(headers: Record<string, string>) {
   return { response, request: event?.request, sent: [...new Set(sent)] };
 }
 
+describe("a body that does not come", () => {
+  it("is waited for two seconds, and then holds its place no longer", async () => {
+    const ids = await gateway.startRun();
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(new TextEncoder().encode("{")),
+    });
+    const headers = { "content-type": "application/json" };
+    const response = await gateway.cancel(ids, token, { body, headers });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({
+      error: { code: "invalid_request", message: "The request body did not arrive in time." },
+    });
+    expect(await gateway.cancelsSent()).toEqual([]);
+  });
+});
+
 describe("an event", () => {
   it("has the request's id and route, and nothing that the client does not send", async () => {
     const { response, request } = await recorded({});

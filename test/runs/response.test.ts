@@ -282,17 +282,19 @@ describe("each member", () => {
     expect(Object.keys(normalise({ metadata: pairs }).metadata)).toHaveLength(16);
   });
 
-  test.each(["output", "tools", "instructions"] as const)(
-    "%s keep an item whole or not at all",
-    (key) => {
-      const deep = nested(64);
-      expect(member(key, [nested(66), deep, item])).toEqual([deep, item]);
-    },
-  );
+  test.each(["output", "instructions"] as const)("%s leave out an item that is too deep", (key) => {
+    const deep = { type: "message", content: nested(63) };
+    const deeper = { type: "message", content: nested(66) };
+    expect(member(key, [deeper, deep, item])).toEqual([deep, item]);
+  });
 
-  test.each(["text", "reasoning", "prompt"] as const)("%s is kept whole or not at all", (key) => {
-    expect(member(key, nested(64))).toEqual(nested(64));
-    expect(member(key, nested(66))).toBeUndefined();
+  test.each([
+    ["text", "format"],
+    ["reasoning", "summary"],
+    ["prompt", "variables"],
+  ] as const)("%s keeps %s, and nothing that only a vendor has", (key, name) => {
+    expect(member(key, { [name]: nested(63), canary: 1 })).toEqual({ [name]: nested(63) });
+    expect(member(key, { [name]: nested(66) })).toBeUndefined();
   });
 });
 
@@ -307,29 +309,56 @@ describe("the credentials of a tool", () => {
   };
   const shell = {
     type: "shell",
-    environment: {
-      type: "container_auto",
-      network_policy: { type: "allowlist", domain_secrets: [{ value: "canary" }] },
-    },
+    environment: { type: "container_auto", domain_secrets: [{ value: "canary" }] },
   };
+  const odd = Object.fromEntries(
+    [
+      ...[
+        "auth_token",
+        "bearer_token",
+        "access_token",
+        "x-api-key",
+        "credentials",
+        "client_secret",
+      ],
+      ...["env", "url", "tunnel_id", "openapi", "parameters", "anything_new"],
+    ].map((name) => [name, { value: "canary" }]),
+  );
+  const connector = { type: "connector_of_a_vendor", ...odd };
   const kept = [
     { type: "mcp", server_label: "deepwiki", require_approval: "never" },
-    {
-      type: "shell",
-      environment: { type: "container_auto", network_policy: { type: "allowlist" } },
-    },
+    { type: "shell" },
+    { type: "connector_of_a_vendor" },
   ];
 
   it("stay behind, wherever tools are listed", () => {
-    const output = [{ type: "additional_tools", tools: [mcp, shell] }];
-    const response = normalise({ tools: [mcp, shell], output, instructions: output });
+    const tools = [mcp, shell, connector];
+    const output = [{ type: "additional_tools", tools }];
+    const response = normalise({ tools, output, instructions: output });
     expect(response.tools).toEqual(kept);
     expect(response.output).toEqual([{ type: "additional_tools", tools: kept }]);
     expect(JSON.stringify(response)).not.toContain("canary");
-    expect(member("tool_choice", { type: "allowed_tools", tools: [mcp] })).toEqual({
+    expect(member("tool_choice", { type: "allowed_tools", mode: "auto", tools: [mcp] })).toEqual({
       type: "allowed_tools",
-      tools: [kept[0]],
+      mode: "auto",
+      tools: [{ type: "mcp", server_label: "deepwiki" }],
     });
+  });
+
+  it("stay behind in whatever item has them", () => {
+    const action = { type: "exec", command: ["ls"], env: { KEY: "canary" } };
+    const output = [
+      { type: "mcp_call", server_label: "x", authorization: "canary", server_url: "canary" },
+      { type: "local_shell_call", call_id: "c", action },
+      { type: "shell_call", environment: { domain_secrets: "canary" }, canary: true },
+      { type: "reasoning", summary: [], encrypted_content: "canary" },
+    ];
+    expect(normalise({ output }).output).toEqual([
+      { type: "mcp_call", server_label: "x" },
+      { type: "local_shell_call", call_id: "c", action: { type: "exec", command: ["ls"] } },
+      { type: "shell_call" },
+      { type: "reasoning", summary: [] },
+    ]);
   });
 
   it("are not what a function calls its own arguments", () => {
@@ -494,7 +523,8 @@ describe("redact", () => {
 
   it("has a counterpart for every name, or says that there is none", () => {
     expect(Object.keys(RESPONSE_FIELDS).toSorted()).toEqual([...HIDEABLE].toSorted());
-    const counterparts = Object.values(RESPONSE_FIELDS).filter((name) => name !== null);
+    const twice = Object.entries(RESPONSE_FIELDS).filter(([name]) => name !== "assistant_id");
+    const counterparts = twice.flatMap(([, names]) => names);
     expect(new Set(counterparts).size).toBe(counterparts.length);
   });
 
@@ -503,14 +533,17 @@ describe("redact", () => {
     const texts = { before: JSON.stringify(full), after: JSON.stringify(shown) };
     assertStrict(shown);
     expect(texts.after).not.toContain(canaryOf(name));
-    if (RESPONSE_FIELDS[name] === null) expect(shown).toEqual(full);
+    if (RESPONSE_FIELDS[name].length === 0) expect(shown).toEqual(full);
     else expect(texts.before).toContain(canaryOf(name));
 
-    // Hiding the output hides its calls as well.
-    const others = HIDEABLE.filter((other) => other !== name && RESPONSE_FIELDS[other] !== null);
+    // Hiding the output hides its calls as well, and hiding the instructions a kept prompt.
+    const covers: Record<string, string> = {
+      output: "required_action",
+      instructions: "assistant_id",
+    };
+    const others = HIDEABLE.filter((other) => other !== name && RESPONSE_FIELDS[other].length > 0);
     for (const other of others) {
-      const covered = name === "output" && other === "required_action";
-      if (!covered) expect(texts.after).toContain(canaryOf(other));
+      if (covers[name] !== other) expect(texts.after).toContain(canaryOf(other));
     }
   });
 
@@ -518,6 +551,16 @@ describe("redact", () => {
     expect(redactedResponse(full, HIDEABLE)).toEqual(REQUIRED);
     expect(redactedResponse(full, [])).toEqual(full);
     expect(full).toEqual(normalise(CANARIES));
+  });
+
+  it("hides what lists tools, and what waits for an answer, whatever their kinds", () => {
+    const kinds = (hidden: string[], types: string[]) =>
+      redactedResponse(normalise({ output: types.map((type) => ({ type })) }), hidden).output
+        .length;
+    const lists = ["mcp_list_tools", "additional_tools", "tool_search_output"];
+    const calls = ["function_call", "computer_call", "local_shell_call", "mcp_approval_request"];
+    expect([kinds(["tools"], lists), kinds(["tools"], calls)]).toEqual([0, 4]);
+    expect([kinds(["required_action"], calls), kinds(["required_action"], lists)]).toEqual([0, 3]);
   });
 
   it("leaves what the model has said when only its calls are hidden", () => {
