@@ -1,7 +1,7 @@
 // `npm run bench:outage`: ten thousand clicks while the upstream is down, each kind of down in its turn: what
 // reaches it all the same, how long the slowest click waits, and how soon it is found to be back. A gateway
-// in the real local runtime, and an upstream that is a process of its own. The counts and the recovery
-// travel; the times are this machine's.
+// in the real local runtime, and an upstream that is a process of its own. Ends with 1 when a bound is
+// broken. The counts and the recovery travel; the times are this machine's.
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server as HttpServer } from "node:http";
 import { cpus, tmpdir } from "node:os";
@@ -17,6 +17,8 @@ import type { Rule } from "../src/config/schema.ts";
 const CLICKS = Number(process.env["CLICKS"] ?? 10_000);
 /** Below what one isolate takes at a time. */
 const AT_ONCE = 200;
+const LONGEST_SECONDS = 10.25;
+const BACK_SECONDS = 6;
 const DOWN = ["resets", "503", "hangs"] as const;
 type State = (typeof DOWN)[number] | "up";
 
@@ -57,7 +59,9 @@ async function bench(): Promise<void> {
         `slowest ${longest.toFixed(2)} s; ${[...statuses].map(([status, count]) => `${count} × ${status}`).join(", ")}; in ${seconds.toFixed(0)} s`,
     );
     upstream.become("up");
-    console.log(`${"".padEnd(7)} back after ${(await recovery(click)).toFixed(2)} s`);
+    const back = await recovery(click);
+    console.log(`${"".padEnd(7)} back after ${back.toFixed(2)} s`);
+    if (cancels > bound || longest > LONGEST_SECONDS || back > BACK_SECONDS) process.exitCode = 1;
   }
 }
 

@@ -14,6 +14,8 @@ const FILE = join(import.meta.dirname, "../src/openapi.json");
 
 type Json = Record<string, unknown>;
 
+const STRING: Json = { type: "string" };
+
 /** What reading the audit log can be refused for. */
 const AUDIT_READS: readonly Reason[] = [
   "invalid_request",
@@ -53,6 +55,8 @@ const REGISTRATIONS: readonly Reason[] = [...CALLS, "insufficient_scope", "run_n
 const EXPLANATIONS: readonly Reason[] = [
   ...CALLS,
   ...(Object.keys(FAILURES) as Reason[]).filter((reason) => reason.startsWith("upstream_")),
+  "unsupported_by_upstream",
+  "overloaded",
 ];
 
 const text = `${JSON.stringify(description(), null, 2)}\n`;
@@ -66,13 +70,11 @@ if (process.argv.includes("--check")) {
 }
 
 function description(): Json {
-  const run = { description: "The Run, whole.", headers: runHeaders(), ...json(ref("Run")) };
+  const run = { description: "The Run, whole.", ...json(ref("Run")) };
   const ids = [pathParameter("thread_id"), pathParameter("run_id")];
-  const response = {
-    description: "The Response.",
-    headers: runHeaders(),
-    ...json(ref("Response")),
-  };
+  const response = { description: "The Response.", ...json(ref("Response")) };
+  const cancelled = (shown: Json): Json => ({ ...shown, headers: cancelHeaders() });
+  const read = (shown: Json): Json => ({ ...shown, headers: requestHeaders() });
   const responseId = [pathParameter("response_id")];
   return {
     openapi: "3.1.0",
@@ -90,7 +92,7 @@ function description(): Json {
           summary: "Cancel a run",
           parameters: [...ids, prefer()],
           requestBody: reason(),
-          responses: { 200: run, ...failures(CANCELS) },
+          responses: { 200: cancelled(run), ...failures(CANCELS) },
         },
       },
       "/v1/threads/{thread_id}/runs/{run_id}": {
@@ -98,7 +100,7 @@ function description(): Json {
           operationId: "readRun",
           summary: "Read a run, allowed as its cancel is",
           parameters: ids,
-          responses: { 200: run, ...failures(RUN_READS) },
+          responses: { 200: read(run), ...failures(RUN_READS) },
         },
       },
       "/v1/threads/{thread_id}/runs/{run_id}/owner": {
@@ -125,7 +127,11 @@ function description(): Json {
           responses: {
             200: {
               description: "What was stopped.",
-              headers: runHeaders(),
+              headers: {
+                ...cancelHeaders(),
+                "cancel-outcome": header("A word for each of `data`, in its order.", STRING),
+                "audit-id": header("An event's id for each of `data`, in its order.", STRING),
+              },
               ...json(ref("RunList")),
             },
             ...failures(CANCELS),
@@ -138,7 +144,7 @@ function description(): Json {
           summary: "Cancel a background response, where the upstream speaks the Responses API",
           parameters: [...responseId, prefer()],
           requestBody: reason(),
-          responses: { 200: response, ...failures(CANCELS) },
+          responses: { 200: cancelled(response), ...failures(CANCELS) },
         },
       },
       "/v1/responses/{response_id}": {
@@ -146,7 +152,7 @@ function description(): Json {
           operationId: "readResponse",
           summary: "Read a response, allowed as its cancel is",
           parameters: responseId,
-          responses: { 200: response, ...failures(RUN_READS) },
+          responses: { 200: read(response), ...failures(RUN_READS) },
         },
       },
       "/v1/responses/{response_id}/owner": {
@@ -363,7 +369,11 @@ function failures(reasons: readonly Reason[]): Json {
   return Object.fromEntries(
     [...byStatus].map(([status, codes]) => [
       status,
-      { description: codes.join(", "), ...json(ref("Error")) },
+      {
+        description: codes.join(", "),
+        headers: failureHeaders(codes),
+        ...json(ref("Error")),
+      },
     ]),
   );
 }
@@ -372,19 +382,32 @@ function header(description: string, schema: Json): Json {
   return { description, schema };
 }
 
+function requestHeaders(): Json {
+  return { "x-request-id": header("The request's id in the log.", STRING) };
+}
+
 function auditHeaders(): Json {
+  return { ...requestHeaders(), "audit-id": header("The event's id.", STRING) };
+}
+
+function cancelHeaders(): Json {
   return {
-    "audit-id": header("The event's id.", { type: "string" }),
-    "x-request-id": header("The request's id in the log.", { type: "string" }),
+    ...requestHeaders(),
+    "cancel-outcome": header("What is true of the cancel.", { enum: OUTCOMES }),
+    "audit-id": header("The event's id, or `none`.", STRING),
+    "preference-applied": header("RFC 7240.", STRING),
   };
 }
 
-function runHeaders(): Json {
+function failureHeaders(codes: readonly Reason[]): Json {
+  const final = codes.some((code) => FAILURES[code].final);
+  const again = codes.some((code) => !FAILURES[code].final);
   return {
-    "cancel-outcome": header("What is true of the cancel; absent on a read.", { enum: OUTCOMES }),
-    "audit-id": header("The event's id, or `none`; absent on a read.", { type: "string" }),
-    "preference-applied": header("RFC 7240.", { type: "string" }),
-    "x-request-id": header("The request's id in the log.", { type: "string" }),
+    ...requestHeaders(),
+    ...(final
+      ? { "x-should-retry": header("`false` on a final error: do not try again.", STRING) }
+      : {}),
+    ...(again ? { "retry-after": header("Seconds to wait, where that is known.", STRING) } : {}),
   };
 }
 

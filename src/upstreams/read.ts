@@ -6,6 +6,7 @@ import { type CallTools, type Connection, call, isKeyRefused, type UpstreamReply
 import type { RunContext, Target, UpstreamRequest } from "./upstream.ts";
 
 const READ_TIMEOUT_MS = 4_000;
+const NO_METHOD = "The tenant's upstream says that it does not have this method.";
 
 export interface UpstreamTools extends CallTools {
   readonly sleep: (ms: number) => Promise<void>;
@@ -180,6 +181,9 @@ function deletedRun(context: Target & { readonly cancelledAt: number }): ReadRun
 export function refusalFor(connection: Connection, reply: UpstreamReply): Refusal {
   const detail = `the upstream answered ${reply.status}`;
   const meaning = connection.adapter.meaning(reply);
+  if (meaning === "unsupported_by_upstream" || (meaning === null && reply.status === 501)) {
+    return new Refusal("unsupported_by_upstream", { detail, words: NO_METHOD });
+  }
   if (meaning !== null && meaning !== "accepted" && meaning !== "refused_by_state") {
     return new Refusal(meaning, { detail });
   }
@@ -193,6 +197,5 @@ export function refusalFor(connection: Connection, reply: UpstreamReply): Refusa
       retryAfterSeconds: retryAfterSeconds ?? 1,
     });
   }
-  if (reply.status === 501) return new Refusal("unsupported_by_upstream", { detail });
   return new Refusal("upstream_error", { detail, retryAfterSeconds });
 }

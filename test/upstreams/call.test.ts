@@ -208,6 +208,37 @@ describe("the time of a call", () => {
   });
 });
 
+describe("what counts against an upstream", () => {
+  /** Ten requests with one and the same tools; how many got through. */
+  async function admitted(tools: CallTools, signal = () => NEVER): Promise<number> {
+    let count = 0;
+    for (let request = 0; request < 10; request += 1) {
+      const reason = await reasonOf(call(tools, CONNECTION, READ, signal()));
+      if (reason !== "overloaded") count += 1;
+    }
+    return count;
+  }
+
+  it("is no reply that is too big, or that cannot be decoded: it was there to give one", async () => {
+    const huge = answering(() => json(200, JSON.stringify("x".repeat(256 * 1024))));
+    expect(await admitted(toolsWith(huge))).toBe(10);
+  });
+
+  it.each([
+    [0, 10],
+    [999, 10],
+    [1_000, 5],
+  ])("is a request that was given %i ms for its answer: %i get through", async (ms, expected) => {
+    const tools = toolsWith({ fetch: () => Promise.reject(new Error("aborted")) });
+    const hanging: typeof fetch = async () => {
+      await tools.sleep(ms);
+      throw new DOMException("The operation timed out", "TimeoutError");
+    };
+    const aborted = () => AbortSignal.abort();
+    expect(await admitted({ ...tools, fetch: hanging }, aborted)).toBe(expected);
+  });
+});
+
 describe("a connection that breaks", () => {
   it("before the reply is unreachable", async () => {
     expect(await reasonOf(send(scripted([CONNECTION_LOST])))).toBe("upstream_unreachable");

@@ -130,6 +130,14 @@ describe("the breaker", () => {
     expect(ask(true)).toBe(true);
   });
 
+  it("forgets its window when it closes", () => {
+    const { ask, pass } = clocked();
+    for (let pair = 0; pair < 10; pair += 1) expect([ask(true), ask(false)]).toEqual([true, true]);
+    expect([ask(false), ask(true)]).toEqual([true, false]);
+    pass(5_000);
+    expect([ask(true), ask(false), ask(true)]).toEqual([true, true, true]);
+  });
+
   it("does not close the upstream to others for one tenant's failures", () => {
     const { health, ask } = clocked();
     const other = () => health.admit("globex");

@@ -203,6 +203,7 @@ describe("a refusal", () => {
     "Cannot cancel an incomplete response.",
     "Cannot cancel response 'resp_1' with status 'completed'",
     "Responses can only be cancelled if they were created with background=true.",
+    "Only background responses can be cancelled.",
   ];
 
   test.each(STATE)("of '%s' is due to the state", (message) => {

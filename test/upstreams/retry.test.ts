@@ -111,6 +111,11 @@ describe("a server error", () => {
     expect(result).toMatchObject({ outcome: "not_confirmed", run: { status: "in_progress" } });
   });
 
+  it("after a lost reply is not confirmed either: the lost one may still arrive", async () => {
+    const { result } = await stop([CONNECTION_LOST, MOVING, plain(500, ""), MOVING]);
+    expect(result).toMatchObject({ outcome: "not_confirmed", attempts: 2 });
+  });
+
   it("may have been a cancel all the same", async () => {
     const { result } = await stop([plain(504, ""), says("cancelled")]);
     expect(result).toMatchObject({ outcome: "cancelled", accepted: true });
