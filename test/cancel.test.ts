@@ -421,7 +421,7 @@ describe("pressing Stop again, when the upstream took the first cancel and then 
     const gateway = await createHarness();
     const ids = await gateway.startResponse();
     const token = await gateway.tokenFor(GUS);
-    const before: Json = { id: ids.run, object: "response", status: "in_progress" };
+    const before: Json = { id: ids.run, object: "response", status: "cancelling" };
     await gateway.fault({
       match: { method: "POST", path: `${ids.run}/cancel$` },
       reply: { status: 200, body: before },
