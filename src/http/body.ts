@@ -17,9 +17,9 @@ export async function readBody<Schema extends z.ZodObject>(
   schema: Schema,
   empty?: z.infer<Schema>,
 ): Promise<z.infer<Schema>> {
-  const late = AbortSignal.timeout(BODY_MS);
+  const late = request.body === null ? undefined : AbortSignal.timeout(BODY_MS);
   const bytes = await readBytes(request.body, BODY_BYTES, late);
-  if (late.aborted && bytes !== null) throw new Refusal("invalid_request", { words: TOO_SLOW });
+  if (late?.aborted && bytes !== null) throw new Refusal("invalid_request", { words: TOO_SLOW });
   if (bytes === null) throw new Refusal("payload_too_large");
   if (bytes.byteLength === 0) {
     if (empty !== undefined) return empty;
