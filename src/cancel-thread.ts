@@ -7,7 +7,7 @@ import { type Entered, enter, enteredFor } from "./enter.ts";
 import { asRefusal, type Reason, Refusal } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
 import type { CancelAsk, CancelThreadAsk } from "./http/ask.ts";
-import { proofBy } from "./policy/ownership.ts";
+import { proofIn } from "./policy/ownership.ts";
 import { assertHoldsRule, mayCover } from "./policy/permit.ts";
 import { type ActiveRun, listActiveRuns, pickActiveRuns } from "./upstreams/list.ts";
 
@@ -46,8 +46,9 @@ export async function cancelThread(gateway: Gateway, ask: CancelThreadAsk): Prom
   const entered = await enter(gateway, ask);
   const { tenant, event } = entered;
   const candidates = await findCandidates(entered, ask.target.threadId).catch(entered.denied);
-  const { endings, othersLeft, hasMore } = await stopTheirOwn(gateway, ask, entered, candidates);
-  if (othersLeft) {
+  const { theirs, othersLeft } = candidates;
+  const { endings, othersMet, hasMore } = await stopTheirOwn(gateway, ask, entered, theirs);
+  if (othersLeft || othersMet) {
     const refusal = new Refusal("run_not_found", { detail: "runs of others were left alone" });
     ask.defer(deny(gateway.audit, tenant, event, refusal));
   }
@@ -76,34 +77,36 @@ async function stopTheirOwn(
   const begin = async ({ id, read }: ActiveRun): Promise<Begun> => {
     const target = { threadId, runId: id };
     const asking: CancelAsk = { ...ask, target };
-    const own = await enteredFor(gateway, ask, entered, target, read);
-    const stopped = await stop(gateway, asking, own).catch(asRefusal);
-    if (stopped instanceof Refusal) return { runId: id, refusal: stopped };
-    // Not waited for: the end of one must not keep the next from being stopped.
-    const ending = settle(gateway, asking, own, stopped).catch((error: unknown) => ({
-      runId: id,
-      refusal: asRefusal(error),
-    }));
-    return { ending };
+    const failed = (error: unknown): FailedRun => ({ runId: id, refusal: asRefusal(error) });
+    try {
+      const own = await enteredFor(gateway, ask, entered, target, read ?? undefined);
+      const stopped = await stop(gateway, asking, own);
+      // Not waited for: the end of one must not keep the next from being stopped.
+      return { ending: settle(gateway, asking, own, stopped).catch(failed) };
+    } catch (error) {
+      return failed(error);
+    }
   };
   const endings: (Promise<Answer | FailedRun> | FailedRun)[] = [];
-  let othersLeft = false;
+  let othersMet = false;
   let goesOn = true;
   const { hitsActiveRun } = entered.tenant.connection.adapter;
-  const left = inOrder(candidates, hitsActiveRun).slice(0, MOST_LOOKED_AT);
+  const ordered = inOrder(candidates, hitsActiveRun);
+  const left = ordered.slice(0, MOST_LOOKED_AT);
   while (goesOn && left.length > 0 && endings.length < MOST_RUNS) {
     const atOnce = hitsActiveRun ? 1 : Math.min(AT_ONCE, MOST_RUNS - endings.length);
     const turn = left.splice(0, left.slice(0, atOnce).filter(sameTurn).length);
     for (const one of await Promise.all(turn.map(begin))) {
       if ("ending" in one) endings.push(one.ending);
-      else if (one.refusal.reason === "run_not_found") othersLeft = true;
+      else if (one.refusal.reason === "run_not_found") othersMet = true;
       else endings.push(toldOf(one));
       // The next could not be put on record either.
       if ("refusal" in one && one.refusal.reason === "audit_unavailable") goesOn = false;
     }
     goesOn &&= gateway.now() < entered.tools.endsAt;
   }
-  return { endings, othersLeft, hasMore: left.length > 0 };
+  const hasMore = left.length > 0 || ordered.length > MOST_LOOKED_AT;
+  return { endings, othersMet, hasMore };
 }
 
 /** What is decided only once it is known that the run is the caller's to stop. */
@@ -114,28 +117,44 @@ function toldOf({ runId, refusal }: FailedRun): FailedRun {
   return { runId: DECISIONS.includes(refusal.reason) ? runId : null, refusal };
 }
 
-async function findCandidates(
-  { tools, tenant, caller }: Entered,
-  threadId: string,
-): Promise<readonly ActiveRun[]> {
+interface Candidates {
+  /** Those of the thread's active runs that the caller's rules could cover, as far as that is known. */
+  readonly theirs: readonly ActiveRun[];
+  /** There are others, which they could not. */
+  readonly othersLeft: boolean;
+}
+
+async function findCandidates(entered: Entered, threadId: string): Promise<Candidates> {
+  const { tools, tenant, caller } = entered;
   assertHoldsRule(tenant, caller);
   const { connection, ownership } = tenant;
+  const seesAll = mayCover(tenant, caller, "tenant");
   const registered =
-    ownership.source === "registry" ? await tools.registeredOn(threadId) : undefined;
-  const theirs = registered
-    ?.filter(({ subject }) => mayCover(tenant, caller, proofBy(subject, caller.subject)))
-    .map(({ runId }) => runId);
+    ownership.source === "registry"
+      ? await tools.registeredOn(threadId, seesAll ? null : caller.subject)
+      : undefined;
+  const ids = registered?.map(({ runId }) => runId);
   if (connection.adapter.list !== undefined) {
     const active = await listActiveRuns(tools, connection, threadId);
+    const theirs = active.filter(
+      (run) => (ids === undefined || ids.includes(run.id)) && couldBeTheirs(entered, run),
+    );
     // Who stops a whole thread did not ask for what cannot be stopped by itself.
-    const could = active.filter(({ whyNot }) => whyNot === null);
-    return theirs === undefined ? could : could.filter(({ id }) => theirs.includes(id));
+    const could = theirs.filter(({ whyNot }) => whyNot === null);
+    return { theirs: could, othersLeft: theirs.length < active.length };
   }
-  if (theirs !== undefined) {
-    const looked = theirs.slice(0, MOST_LOOKED_AT);
-    return await pickActiveRuns(tools, connection, threadId, looked, MOST_RUNS + 1);
-  }
-  throw new Refusal("unsupported_by_upstream", { words: NO_LIST });
+  if (ids === undefined) throw new Refusal("unsupported_by_upstream", { words: NO_LIST });
+  const looked = ids.slice(0, MOST_LOOKED_AT);
+  const theirs = await pickActiveRuns(tools, connection, threadId, looked, MOST_RUNS + 1);
+  return { theirs, othersLeft: false };
+}
+
+/** As far as the list shows. */
+function couldBeTheirs({ tenant, caller }: Entered, { read }: ActiveRun): boolean {
+  const { ownership } = tenant;
+  if (ownership.source !== "metadata" || read === null) return true;
+  const proof = proofIn(read.metadata, ownership, tenant.id, caller.subject);
+  return mayCover(tenant, caller, proof);
 }
 
 /**

@@ -85,7 +85,7 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
       endsAt: startedAt + tenant.connection.adapter.deadlineMs,
       recall: (target) => recall(gateway, tenant, target),
       ownerOf: (target) => findOwner(gateway.audit, tenant, target),
-      registeredOn: (threadId) => findRegistered(gateway.audit, tenant, threadId),
+      registeredOn: (threadId, subject) => findRegistered(gateway.audit, tenant, threadId, subject),
     },
   };
 }
@@ -108,15 +108,17 @@ export async function enteredFor(
   ask: Ask,
   entered: Entered,
   target: Target,
-  listed: ReadRun | null,
+  listed: ReadRun | undefined,
 ): Promise<Entered> {
   const { caller, tenant } = entered;
+  const { adapter, options } = tenant.connection;
   const { reason } = entered.event;
   const event = await describe(gateway.audit, tenant, caller, target, reason, ask.request);
   const recorded = recordRefusal(gateway, ask, tenant, event);
   return {
     ...entered,
-    tools: { ...entered.tools, listed: listed ?? undefined },
+    // What must not be cancelled unseen has to be seen when its turn comes.
+    tools: { ...entered.tools, listed: adapter.readsFirst(options) ? undefined : listed },
     event,
     denied: (error) => {
       if (asRefusal(error).reason === "run_not_found") throw error;

@@ -196,13 +196,14 @@ export async function findOwner(
   return await ask(tools, tenant, tools.ledger(tenant.id).ownerOf(threadId, runId));
 }
 
-/** The runs that are registered on the thread, the newest first. Throws as `findOwner`. */
+/** The runs that are registered on the thread, or those of one subject, the newest first. Throws as `findOwner`. */
 export async function findRegistered(
   tools: AuditTools,
   tenant: Tenant,
   threadId: string,
+  subject: string | null,
 ): Promise<readonly Registered[]> {
-  const asking = tools.ledger(tenant.id).registeredOn(threadId);
+  const asking = tools.ledger(tenant.id).registeredOn(threadId, subject);
   return await ask(tools, tenant, asking);
 }
 
@@ -253,11 +254,9 @@ export async function handOver(
 ): Promise<void> {
   if (handover !== null) return;
   try {
-    await within(
-      tools,
-      WRITE_TIMEOUT_MS,
-      tools.ledger(tenant.id).handOver(event, handedOn(result)),
-    );
+    const remember = isToRemember(tenant, result);
+    const handing = tools.ledger(tenant.id).handOver(event, handedOn(result), remember);
+    await within(tools, WRITE_TIMEOUT_MS, handing);
   } catch (error) {
     tools.log("warn", "ledger_unreachable", { tenant: tenant.id, detail: nameOf(error) });
   }
@@ -274,7 +273,7 @@ export async function finish(
   if (handover !== null) return;
   const closed = { ...event, outcome: outcomeOfResult(result) };
   const retentionDays = tenant.audit.retention_days;
-  const remember = tenant.connection.adapter.forgetsCancel && result.accepted;
+  const remember = isToRemember(tenant, result);
   const lateId = tools.newId();
   const done = await retried(tools, () =>
     tools.ledger(tenant.id).finish({
@@ -288,6 +287,11 @@ export async function finish(
   if (done) return;
   const late = { ...closed, id: lateId, time: timeOf(lateId), intent_id: event.id };
   await writeDirect(tools, late, retentionDays);
+}
+
+/** The upstream took the cancel, and will not say so itself. */
+function isToRemember({ connection }: Tenant, { accepted }: StopResult): boolean {
+  return connection.adapter.forgetsCancel && accepted;
 }
 
 /** Puts a refusal on record. For after the reply: never throws. */

@@ -97,9 +97,9 @@ export interface LedgerRpc {
   beginIfOwned(claim: Claim): Promise<{ proof: Proof; leader: string | null }>;
   register(registration: Registration): Promise<void>;
   ownerOf(threadId: string | null, runId: string): Promise<string | null>;
-  registeredOn(threadId: string): Promise<readonly Registered[]>;
+  registeredOn(threadId: string, subject: string | null): Promise<readonly Registered[]>;
   join(intent: Intent, leader: string): Promise<Handover | null>;
-  handOver(event: AuditEvent, result: StopResult): Promise<void>;
+  handOver(event: AuditEvent, result: StopResult, remember: boolean): Promise<void>;
   finish(finish: Finish): Promise<void>;
   record(event: AuditEvent, retentionDays: number): Promise<void>;
   unpublished(): Promise<Unpublished>;
@@ -173,16 +173,17 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     return this.#owner(runName(threadId, runId));
   }
 
-  /** The thread's registered runs, the newest first. */
-  async registeredOn(threadId: string): Promise<readonly Registered[]> {
+  /** The thread's registered runs, or those of one subject, the newest first. */
+  async registeredOn(threadId: string, subject: string | null): Promise<readonly Registered[]> {
     const start = runName(threadId, "");
     // Ids have neither the slash nor what follows it, so this is the range of the thread's names.
     const rows = this.#sql
       .exec<{ run: string; subject: string }>(
-        "SELECT run, subject FROM owners WHERE run >= ? AND run < ? AND until > ? ORDER BY until DESC LIMIT ?",
+        "SELECT run, subject FROM owners WHERE run >= ? AND run < ? AND until > ? AND subject = coalesce(?, subject) ORDER BY until DESC LIMIT ?",
         start,
         `${start.slice(0, -1)}0`,
         this.#tools.now(),
+        subject,
         REGISTERED_SHOWN,
       )
       .toArray();
@@ -230,7 +231,8 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   }
 
   /** Releases those who wait for it. Whoever comes later finds the run's state, and no leader. */
-  async handOver(event: AuditEvent, result: StopResult): Promise<void> {
+  async handOver(event: AuditEvent, result: StopResult, remember: boolean): Promise<void> {
+    if (remember) this.#remember(event, result);
     this.#lead(event.id, 0);
     this.#overlap.share(event.id, runOf(event), result);
   }

@@ -73,7 +73,11 @@ export async function readBytes(
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch((error: unknown) => {
+      // A body off the network ends its waiting reads with an error when it is cancelled.
+      if (signal?.aborted) return { done: true, value: undefined } as const;
+      throw error;
+    });
     if (done) return Buffer.concat(chunks);
     bytes += value.byteLength;
     if (bytes > limit) {

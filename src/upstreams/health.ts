@@ -1,9 +1,9 @@
-// How an upstream is doing, as far as one isolate knows: a circuit breaker, and a budget for retries.
+// How an upstream is doing, as far as one isolate knows: circuit breakers, and a budget for retries.
 // Numbers only: a promise must not be shared between requests, so whoever probes, probes for itself.
 import QuickLRU from "quick-lru";
 import { Refusal } from "../failure.ts";
 
-/** So many failures one after the other, or more than such a share of so many in the window, open the breaker. */
+/** So many failures one after the other, or more than such a share of so many in the window, open a breaker. */
 const FAILURES_IN_ROW = 5;
 const WINDOW_SECONDS = 10;
 const FEWEST = 20;
@@ -15,6 +15,7 @@ const OPEN_MS = 5_000;
 const BUDGET = { most: 10, perAttempt: 0.1 } as const;
 
 const UPSTREAMS_KEPT = 1_000;
+const TENANTS_KEPT = 1_000;
 
 export interface Health {
   /**
@@ -28,16 +29,6 @@ export interface Health {
   mayRetry(): boolean;
 }
 
-interface Second {
-  /** Seconds since the epoch. */
-  readonly at: number;
-  all: number;
-  failed: number;
-  /** Two at most of those who asked, and of those whose requests failed: it matters only whether it is one. */
-  readonly tenants: Set<string>;
-  readonly failing: Set<string>;
-}
-
 /** One upstream's, by its base URL. `now`: milliseconds since the epoch. */
 export function createHealths(now: () => number): (baseUrl: string) => Health {
   const known = new QuickLRU<string, Health>({ maxSize: UPSTREAMS_KEPT });
@@ -48,62 +39,24 @@ export function createHealths(now: () => number): (baseUrl: string) => Health {
   };
 }
 
+/**
+ * A tenant's failures may be its own runs' doing, and are counted for it alone; those of several tenants in
+ * a row, with no success between, are the upstream's.
+ */
 export function createHealth(now: () => number): Health {
-  let inRow = 0;
-  let seconds: Second[] = [];
-  /** Null: closed. Otherwise the time of the next probe. */
-  let probeAt: number | null = null;
-  /** Counts how often it has opened or closed: what was sent before that says nothing of how it is now. */
-  let era = 0;
+  const whole = createBreaker(now, 2);
+  const tenants = new QuickLRU<string, Breaker>({ maxSize: TENANTS_KEPT });
   let retries: number = BUDGET.most;
-
-  function record(failed: boolean, tenant: string): void {
-    const at = Math.floor(now() / 1_000);
-    seconds = seconds.filter((second) => second.at > at - WINDOW_SECONDS);
-    let last = seconds.at(-1);
-    if (last?.at !== at) {
-      last = { at, all: 0, failed: 0, tenants: new Set(), failing: new Set() };
-      seconds.push(last);
-    }
-    last.all += 1;
-    last.failed += failed ? 1 : 0;
-    addUpToTwo(last.tenants, tenant);
-    if (failed) addUpToTwo(last.failing, tenant);
-    inRow = failed ? inRow + 1 : 0;
-  }
-
-  function isFailing(): boolean {
-    const all = seconds.reduce((sum, second) => sum + second.all, 0);
-    const failed = seconds.reduce((sum, second) => sum + second.failed, 0);
-    const often = inRow >= FAILURES_IN_ROW || (all >= FEWEST && failed > all * SHARE);
-    // One tenant's runs may be why: they must not close the upstream to others who are asking too.
-    const asking = new Set(seconds.flatMap(({ tenants }) => [...tenants]));
-    const failing = new Set(seconds.flatMap((second) => [...second.failing]));
-    return often && (failing.size > 1 || asking.size === 1);
-  }
-
-  function turn(next: number | null): void {
-    probeAt = next;
-    era += 1;
-    inRow = 0;
-    seconds = [];
-  }
 
   return {
     admit: (tenant) => {
-      const asked = era;
-      if (probeAt === null) {
-        return (succeeded) => {
-          if (asked !== era) return;
-          record(!succeeded, tenant);
-          if (!succeeded && isFailing()) turn(now() + OPEN_MS);
-        };
-      }
-      if (now() < probeAt) throw leftAlone(probeAt - now());
-      // A probe that hangs must not keep the next one waiting.
-      probeAt = now() + OPEN_MS;
+      const own = tenants.get(tenant) ?? createBreaker(now, 1);
+      tenants.set(tenant, own);
+      const closedMs = Math.max(own.closedMs(), whole.closedMs());
+      if (closedMs > 0) throw leftAlone(closedMs);
+      const reports = [own.begin(tenant), whole.begin(tenant)];
       return (succeeded) => {
-        if (succeeded && asked === era) turn(null);
+        for (const report of reports) report(succeeded);
       };
     },
     attempted: () => {
@@ -117,8 +70,77 @@ export function createHealth(now: () => number): Health {
   };
 }
 
-function addUpToTwo(names: Set<string>, name: string): void {
-  if (names.size < 2) names.add(name);
+interface Breaker {
+  /** For how long nothing is let through; 0: now it is. */
+  closedMs(): number;
+  /** A request is let through: whom to tell what came of it. */
+  begin(tenant: string): (succeeded: boolean) => void;
+}
+
+interface Second {
+  /** Seconds since the epoch. */
+  readonly at: number;
+  all: number;
+  failed: number;
+}
+
+/** `least`: of so many tenants the failures have to be. Where it is one, their share counts as well. */
+function createBreaker(now: () => number, least: 1 | 2): Breaker {
+  let inRow = 0;
+  /** Of the failures in a row; no more than matter. */
+  const failing = new Set<string>();
+  let seconds: Second[] = [];
+  /** Null: all are let through. Otherwise the time of the next probe. */
+  let probeAt: number | null = null;
+  /** Counts how often it has opened or closed: what was sent before that says nothing of how it is now. */
+  let era = 0;
+
+  function record(failed: boolean, tenant: string): void {
+    const at = Math.floor(now() / 1_000);
+    seconds = seconds.filter((second) => second.at > at - WINDOW_SECONDS);
+    let last = seconds.at(-1);
+    if (last?.at !== at) {
+      last = { at, all: 0, failed: 0 };
+      seconds.push(last);
+    }
+    last.all += 1;
+    last.failed += failed ? 1 : 0;
+    inRow = failed ? inRow + 1 : 0;
+    if (!failed) failing.clear();
+    else if (failing.size < least) failing.add(tenant);
+  }
+
+  function isFailing(): boolean {
+    if (inRow >= FAILURES_IN_ROW && failing.size >= least) return true;
+    const all = seconds.reduce((sum, second) => sum + second.all, 0);
+    const failed = seconds.reduce((sum, second) => sum + second.failed, 0);
+    return least === 1 && all >= FEWEST && failed > all * SHARE;
+  }
+
+  function turn(next: number | null): void {
+    probeAt = next;
+    era += 1;
+    inRow = 0;
+    failing.clear();
+    seconds = [];
+  }
+
+  return {
+    closedMs: () => (probeAt === null ? 0 : Math.max(probeAt - now(), 0)),
+    begin: (tenant) => {
+      const asked = era;
+      const isProbe = probeAt !== null;
+      // A probe that hangs must not keep the next one waiting.
+      if (isProbe) probeAt = now() + OPEN_MS;
+      return (succeeded) => {
+        if (asked !== era) return;
+        if (isProbe && succeeded) turn(null);
+        if (isProbe) return;
+        record(!succeeded, tenant);
+        if (!succeeded && isFailing()) turn(now() + OPEN_MS);
+      };
+    },
+  };
 }
 
 function leftAlone(ms: number): Refusal {

@@ -139,7 +139,8 @@ async function cancelAndDecide(
   if (before !== null) {
     if (isSettled(before.run)) return judge(before, false, trace.before, NOT_SENT);
     if (isUnderWay(tools, connection, before)) {
-      return judge({ ...before, run: windingDown(before.run) }, false, trace.before, NOT_SENT);
+      const earlier = { cancelledAt: before.cancelledAt, sentAt: null };
+      return judge({ ...before, run: windingDown(before.run) }, false, trace.before, earlier);
     }
     await assertCancellable(tools, connection, target, before);
   }
@@ -157,7 +158,7 @@ async function cancelAndDecide(
     const answer = await sendCancel(tools, connection, target, trace);
     const nowSeconds = Math.floor(tools.now() / 1_000);
     if (answer.kind === "accepted") {
-      return await confirm(answer.reply, before, nowSeconds, connection, target, readWith);
+      return await confirm(answer.reply, before, nowSeconds, connection, target, readWith, trace);
     }
     const again = trace.attempts < MAX_CANCELS && adapter.repeatsCancel;
     if (answer.kind === "declined" && again && (await pausedFor(tools, answer.pauseMs))) continue;
@@ -328,6 +329,7 @@ async function confirm(
   { adapter }: Connection,
   target: Target,
   readWith: (known: Known) => Promise<ReadRun>,
+  trace: Trace,
 ): Promise<Stopped> {
   const known = { cancelledAt: nowSeconds, sentAt: nowSeconds };
   const accepted = { accepted: true, ...known } as const;
@@ -336,10 +338,13 @@ async function confirm(
   if (said instanceof Refusal && said.reason === "run_not_found") throw said;
   const goesOn = !(said instanceof Refusal) && !isTerminal(said.status);
   if (goesOn && adapter.answersWhenDone && said.status !== "cancelling") {
-    const read = await readWith(NOT_SENT).catch((error: unknown) => {
+    // Taken perhaps, and perhaps not: nothing that the ledger should remember.
+    trace.accepted = false;
+    const sent = { cancelledAt: null, sentAt: nowSeconds };
+    const read = await readWith(sent).catch((error: unknown) => {
       throw new Refusal("outcome_unknown", { detail: asRefusal(error).message });
     });
-    return judge(read, isTerminal(read.run.status), before?.run.status ?? null, NOT_SENT);
+    return judge(read, isTerminal(read.run.status), before?.run.status ?? null, sent);
   }
   if (goesOn) {
     const pollAfterSeconds = reply.retryAfterSeconds;
@@ -410,7 +415,8 @@ export async function waitUntilTerminal(
 /** What a later read makes of a result. */
 function after(latest: StopResult & Stopped, read: ReadRun): StopResult & Stopped {
   // A cancel whose answer was lost has arrived after all when the run shows it.
-  const arrived = latest.accepted || (latest.sentAt !== null && isSettled(read.run));
+  const taken = latest.accepted || latest.cancelledAt !== null;
+  const arrived = taken || (latest.sentAt !== null && isSettled(read.run));
   const kept = read.isDeleted ? deletedFrom(latest.run, read) : read;
   const judged = judge(kept, arrived, latest.before, latest);
   return { ...latest, ...judged, after: judged.run.status };

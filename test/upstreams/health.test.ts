@@ -138,14 +138,37 @@ describe("the breaker", () => {
     expect([ask(true), ask(false), ask(true)]).toEqual([true, true, true]);
   });
 
-  it("does not close the upstream to others for one tenant's failures", () => {
-    const { health, ask } = clocked();
+  it("is a tenant's own for its own failures, probes and all", () => {
+    const { health, ask, pass } = clocked();
     const other = () => health.admit("globex");
-    other()(true);
-    for (const _ of [...five, ...five, ...five]) expect(ask(false)).toBe(true);
-    other()(false);
+    for (const _ of five) ask(false);
     expect(ask(true)).toBe(false);
-    expect(other).toThrow("overloaded");
+    for (let second = 0; second < 30; second += 1) {
+      // Whoever fails asks first, each time.
+      ask(false);
+      expect(other).not.toThrow();
+      other()(true);
+      pass(1_000);
+    }
+  });
+
+  it("is the upstream's when several tenants fail one after the other, for all who ask", () => {
+    const { health, ask, pass } = clocked();
+    for (const tenant of ["a", "b", "a", "b"]) health.admit(tenant)(false);
+    expect(ask(false)).toBe(true);
+    for (const tenant of ["a", "b", "c"]) expect(() => health.admit(tenant)).toThrow("overloaded");
+    pass(5_000);
+    health.admit("c")(true);
+    for (const tenant of ["a", "b", "c"]) expect(() => health.admit(tenant)).not.toThrow();
+  });
+
+  it("is not the upstream's while somebody succeeds between", () => {
+    const { health } = clocked();
+    for (let round = 0; round < 50; round += 1) {
+      for (const tenant of ["a", "b", "c", "d"]) health.admit(`${tenant}${round}`)(false);
+      health.admit("e")(true);
+    }
+    expect(() => health.admit("f")).not.toThrow();
   });
 
   it("of one upstream is not another's", () => {

@@ -30,9 +30,9 @@ export function createWatch() {
       beginIfOwned: (claim) => real.beginIfOwned(claim),
       register: (registration) => real.register(registration),
       ownerOf: (threadId, runId) => real.ownerOf(threadId, runId),
-      registeredOn: (threadId) => real.registeredOn(threadId),
+      registeredOn: (threadId, subject) => real.registeredOn(threadId, subject),
       join: (intent, leader) => real.join(intent, leader),
-      handOver: (event, result) => real.handOver(event, result),
+      handOver: (event, result, remember) => real.handOver(event, result, remember),
       finish: (finish) => real.finish(finish),
       record: (event, retentionDays) => {
         recorded.push(event);
