@@ -102,15 +102,20 @@ const LEDGER_PASSES_ENV = [
   "env: Env, tools",
   "super(ctx, env)",
 ];
+/** A member of OpenAI's `local_shell_call`, and a word of a pattern. */
+const RESPONSE_SAYS_ENV = ["env: {}", "env\\w*"];
+const PASSED: Readonly<Record<string, readonly string[]>> = {
+  "src/audit/ledger.ts": LEDGER_PASSES_ENV,
+  "src/runs/response.ts": RESPONSE_SAYS_ENV,
+};
 
 function filesThatSeeEnv(sources: Sources): string[] {
   return Object.entries(sources)
     .filter(([path]) => path !== "src/index.ts")
     .filter(([path, source]) => {
-      const passed = path === "src/audit/ledger.ts" ? LEDGER_PASSES_ENV : [];
+      const passed = PASSED[path] ?? [];
       const code = passed.reduce((text, words) => text.replace(words, ""), source);
-      // A word of a pattern, `env\\w`, is none of ours.
-      return /\b(env|Env)\b(?!\\w)/.test(code.replace(COMMENTS, ""));
+      return /\b(env|Env)\b/.test(code.replace(COMMENTS, ""));
     })
     .map(([path]) => `${path} sees env`);
 }

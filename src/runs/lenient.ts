@@ -28,6 +28,15 @@ export function cut(words: string, length: number): string {
   return start.isWellFormed() ? start : start.slice(0, -1);
 }
 
+/** What looks like a key, a token or a password in an address: upstreams put them into their messages. */
+const SECRETS =
+  /\b(?:sk|rk|pk|key|pat|xox[a-z])-[\w*-]{4,}|\bBearer\s+[^\s"',;]+|(?<=:\/\/)[^\s/:@]*:[^\s/@]+(?=@)/gi;
+
+/** A message for people, at most `length` UTF-16 units long. */
+export function message(words: string, length: number): string {
+  return cut(words.replace(SECRETS, "[hidden]"), length);
+}
+
 const NUMERAL = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 
 export function number(value: unknown): number | undefined {

@@ -4,12 +4,12 @@ import { Refusal } from "../failure.ts";
 import {
   accept,
   compact,
-  cut,
   flag,
   freeRecord,
   isRecord,
   jsonText,
   keep,
+  message,
   number,
   pick,
   seconds,
@@ -173,12 +173,12 @@ function toolCall(value: unknown): unknown {
 const MAX_ERROR_MESSAGE = 1024;
 
 function lastError(value: unknown): unknown {
-  const message = text(typeof value === "string" ? value : pick(value, "message")) ?? "";
+  const words = text(typeof value === "string" ? value : pick(value, "message")) ?? "";
   const code = pick(value, "code");
-  if (message === "" && code === undefined) return undefined;
+  if (words === "" && code === undefined) return undefined;
   return {
     code: word(code, ErrorCode.options) ?? "server_error",
-    message: cut(message, MAX_ERROR_MESSAGE),
+    message: message(words, MAX_ERROR_MESSAGE),
   };
 }
 

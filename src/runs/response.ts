@@ -5,10 +5,10 @@ import { Refusal } from "../failure.ts";
 import {
   accept,
   compact,
-  cut,
   flag,
   freeRecord,
   isRecord,
+  message,
   number,
   pick,
   seconds,
@@ -176,10 +176,10 @@ const MAX_ERROR_MESSAGE = 1024;
 
 /** Some servers put a number there for the code: the status that goes with it. */
 function error(value: unknown): unknown {
-  const message = text(typeof value === "string" ? value : pick(value, "message")) ?? "";
+  const words = text(typeof value === "string" ? value : pick(value, "message")) ?? "";
   const code = pick(value, "code");
-  if (message === "" && code === undefined) return undefined;
-  return { code: label(code) ?? "server_error", message: cut(message, MAX_ERROR_MESSAGE) };
+  if (words === "" && code === undefined) return undefined;
+  return { code: label(code) ?? "server_error", message: message(words, MAX_ERROR_MESSAGE) };
 }
 
 /** `{}` says "incomplete, for a reason that has no word"; of any other response it says nothing. */
@@ -212,17 +212,42 @@ const ITEM_MEMBERS: readonly string[] = [
   ],
   ...["arguments", "input", "output", "outputs", "result", "results", "queries", "code", "action"],
   ...["container_id", "pending_safety_checks", "approval_request_id", "server_label", "error"],
-  ...["operation", "execution", "tools"],
+  ...["operation", "execution", "tools", "approve", "max_output_length", "fingerprint", "actions"],
 ];
+
+/** What the types of stock clients require, without what it may hold. */
+const BLANKS: ReadonlyMap<string, Readonly<Record<string, unknown>>> = new Map([
+  ["shell_call", { environment: null }],
+  ["compaction", { encrypted_content: "" }],
+]);
 
 function items(value: unknown): unknown {
   return records(value)?.map((item) => {
-    const members = kept(item, ITEM_MEMBERS);
-    return compact({
-      ...withoutCredentials(members),
-      ...(Object.hasOwn(members, "tools") ? { tools: tools(members["tools"]) ?? [] } : {}),
-    });
+    const members = withoutCredentials(kept(item, ITEM_MEMBERS));
+    const type = text(members["type"]) ?? "";
+    return {
+      ...members,
+      ...BLANKS.get(type),
+      ...("tools" in members ? { tools: tools(item["tools"]) ?? [] } : {}),
+      ...("error" in members ? { error: itemError(members["error"]) } : {}),
+      ...(type === "message" && !("content" in members) ? { content: [] } : {}),
+      ...(type === "message" && members["content"] === null ? { content: [] } : {}),
+      ...(type === "local_shell_call"
+        ? { action: { ...asRecord(members["action"]), env: {} } }
+        : {}),
+    };
   });
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  return isRecord(value) ? value : {};
+}
+
+function itemError(value: unknown): unknown {
+  if (typeof value === "string") return message(value, MAX_ERROR_MESSAGE);
+  if (!isRecord(value)) return null;
+  const words = text(value["message"]) ?? "";
+  return { ...kept(value, ["type", "code"]), message: message(words, MAX_ERROR_MESSAGE) };
 }
 
 /** Each copied whole or not at all. */
@@ -253,6 +278,7 @@ const TOOL_MEMBERS: ReadonlyMap<string, readonly string[]> = new Map([
   ["mcp", ["server_label", "server_description", "allowed_tools", "require_approval"]],
   ["file_search", ["vector_store_ids", "max_num_results"]],
   ["namespace", ["name", "description"]],
+  ["computer_use_preview", ["display_width", "display_height", "environment"]],
   // As a list of an MCP server's tools has them.
   ["", ["name", "description", "input_schema"]],
 ]);
@@ -261,20 +287,23 @@ function tools(value: unknown): unknown[] | undefined {
   return records(value)?.map((tool) => {
     const type = typeof tool["type"] === "string" ? tool["type"] : "";
     const own = kept(tool, ["type", ...(TOOL_MEMBERS.get(type) ?? [])]);
-    return type === "namespace" ? { ...own, tools: tools(tool["tools"]) ?? [] } : own;
+    if (type === "namespace") return { ...own, tools: tools(tool["tools"]) ?? [] };
+    return type === "code_interpreter" ? { ...own, container: { type: "auto" } } : own;
   });
 }
 
 /** What somebody could use elsewhere, and what is sealed for the vendor alone, wherever it stands in an item. */
 const CREDENTIALS =
-  /^(authorization|(auth|bearer|access|refresh|id)_?token|(x[-_])?api[-_]?key|headers|server_?url|domain_?secrets|credentials?|client_?secret|secrets?|password|env\w*|encrypted_content)$/i;
+  /(token|key|cookie|headers?|authorization|secrets?|password|credentials?|connection_string|server_?url|encrypted_content)$|^env\w*$/i;
+/** What the model, or the response's creator, has named. */
+const FREE_NAMES: readonly string[] = ["arguments", "attributes", "input_schema"];
 
 function withoutCredentials<Value>(value: Value): Value {
   if (Array.isArray(value)) return value.map(withoutCredentials) as Value;
   if (!isRecord(value)) return value;
   const members = Object.entries(value)
     .filter(([key]) => !CREDENTIALS.test(key))
-    .map(([key, held]) => [key, withoutCredentials(held)]);
+    .map(([key, held]) => [key, FREE_NAMES.includes(key) ? held : withoutCredentials(held)]);
   return Object.fromEntries(members) as Value;
 }
 

@@ -3,7 +3,7 @@
 // Here the runtime goes on with the request of a client that has left; one whose work really dies is in
 // `test/identity/keys.test.ts` ("never comes back", "kept alive").
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createIssuer, type Issuer } from "../../dev/issuer.ts";
 import { SAMPLE_AUDIENCE } from "../../dev/local/sample.ts";
@@ -38,6 +38,31 @@ afterAll(async () => {
   keyServer?.close();
   await gateway?.stop();
   await upstream?.stop();
+});
+
+describe("a client that stops in the middle of its request's body", () => {
+  it("is told so after two seconds, off the network as well, and holds its place no longer", async () => {
+    const { threadId, runId } = await upstream.startRun("ann");
+    const { hostname, port } = new URL(gateway.origin);
+    const socket = connect(Number(port), hostname);
+    const answer = new Promise<string>((resolve, reject) => {
+      socket.once("data", (chunk) => resolve(String(chunk)));
+      socket.once("error", reject);
+    });
+    socket.write(
+      [
+        `POST /v1/threads/${threadId}/runs/${runId}/cancel HTTP/1.1`,
+        `Host: ${hostname}:${port}`,
+        `Authorization: Bearer ${await tokenOf("ann")}`,
+        "Content-Type: application/json",
+        "Content-Length: 100",
+        "",
+        "{",
+      ].join("\r\n"),
+    );
+    expect(await answer).toMatch(/^HTTP\/1.1 400 /);
+    socket.destroy();
+  });
 });
 
 const tokenOf = (sub: string) => issuer.mint({ sub, tenant: "acme", scope: "runs:cancel" });

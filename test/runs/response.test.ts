@@ -355,10 +355,51 @@ describe("the credentials of a tool", () => {
     ];
     expect(normalise({ output }).output).toEqual([
       { type: "mcp_call", server_label: "x" },
-      { type: "local_shell_call", call_id: "c", action: { type: "exec", command: ["ls"] } },
-      { type: "shell_call" },
+      {
+        type: "local_shell_call",
+        call_id: "c",
+        action: { type: "exec", command: ["ls"], env: {} },
+      },
+      { type: "shell_call", environment: null },
       { type: "reasoning", summary: [] },
     ]);
+  });
+
+  it("stay behind in errors, in whatever words", () => {
+    const words =
+      "Incorrect API key provided: sk-can***ary. Sent Bearer canary to https://u:canary@x.test/";
+    const kept = "Incorrect API key provided: [hidden]. Sent [hidden] to https://[hidden]@x.test/";
+    const error = { type: "http", code: 401, message: words, headers: { cookie: "canary" } };
+    const output = [
+      { type: "mcp_call", error },
+      { type: "mcp_call", error: words },
+    ];
+    const response = normalise({ output, error: { code: "server_error", message: words } });
+    expect(response.error).toEqual({ code: "server_error", message: kept });
+    expect(response.output).toEqual([
+      { type: "mcp_call", error: { type: "http", code: 401, message: kept } },
+      { type: "mcp_call", error: kept },
+    ]);
+  });
+
+  it("are not what the model or its creator has named", () => {
+    const attributes = { environment: "prod", secret: "no" };
+    const output = [
+      { type: "file_search_call", results: [{ attributes, filename: "a" }] },
+      { type: "tool_search_call", arguments: { env: 1, password: 2 } },
+      { type: "mcp_approval_response", approve: false },
+    ];
+    expect(normalise({ output }).output).toEqual(output);
+  });
+
+  it("leave what a stock client has to find", () => {
+    const [message, none] = normalise({
+      output: [{ type: "message", content: null }, { type: "message" }],
+    }).output;
+    expect([message, none]).toEqual(Array(2).fill({ type: "message", content: [] }));
+    expect(normalise({ tools: [{ type: "code_interpreter", container: "cntr_1" }] }).tools).toEqual(
+      [{ type: "code_interpreter", container: { type: "auto" } }],
+    );
   });
 
   it("are not what a function calls its own arguments", () => {

@@ -4,7 +4,7 @@ import { describe, expect, it, test } from "vitest";
 import { asRefusal } from "../../src/failure.ts";
 import { Run } from "../../src/runs/run.ts";
 import { openaiAgents } from "../../src/upstreams/openai-agents.ts";
-import { cancelUpstreamRun } from "../../src/upstreams/stop.ts";
+import { cancelUpstreamRun, waitUntilTerminal } from "../../src/upstreams/stop.ts";
 import type { Reply } from "../../src/upstreams/upstream.ts";
 import { openaiAgentsReplies } from "./replies/openai-agents.ts";
 import { json, plain } from "./replies/replies.ts";
@@ -410,6 +410,15 @@ describe("a cancel that names no turn", () => {
       return await cancelUpstreamRun(tools, connection, target, null);
     };
     expect(await stopAfter(59)).toMatchObject({
+      outcome: "cancelling",
+      run: { status: "cancelling" },
+      attempts: 0,
+    });
+    // Who waits for it is told the same.
+    const tools = toolsWith(script, NOW_SECONDS - 5);
+    const again = await cancelUpstreamRun(tools, connection, target, null);
+    const until = tools.now() + 2_000;
+    expect(await waitUntilTerminal(tools, connection, target, again, until)).toMatchObject({
       outcome: "cancelling",
       run: { status: "cancelling" },
       attempts: 0,
