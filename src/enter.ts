@@ -18,6 +18,8 @@ import { within } from "./within.ts";
 const AUDIT_SCOPE = "audit:read";
 const NO_RESPONSES =
   "The tenant's upstream does not speak the Responses API: name the run with its thread, at /v1/threads.";
+/** What is left of the deadline for the answer itself. */
+const ANSWER_MS = 300;
 /** A ledger that does not answer in this time remembers nothing. */
 const RECALL_TIMEOUT_MS = 1_500;
 
@@ -82,7 +84,7 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
       traceparent: ask.request.traceparent ?? undefined,
       random: gateway.random,
       healthOf: gateway.healthOf,
-      endsAt: startedAt + tenant.connection.adapter.deadlineMs,
+      endsAt: startedAt + tenant.connection.adapter.deadlineMs - ANSWER_MS,
       recall: (target) => recall(gateway, tenant, target),
       ownerOf: (target) => findOwner(gateway.audit, tenant, target),
       registeredOn: (threadId, subject) => findRegistered(gateway.audit, tenant, threadId, subject),

@@ -7,6 +7,9 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
+/** What is left for the answer itself, which takes no time by this clock. */
+const ANSWER_MS = 300;
+
 type Behaviour = number | "hangs";
 
 /** `behaviour`: how long a request of that method takes, in milliseconds, before it is answered. */
@@ -62,12 +65,12 @@ describe("a cancel by proof of metadata", () => {
       "outcome_unknown",
       10_000,
     ],
-    ["all is slow", { GET: [3_900, 1_700, 1_700], POST: 4_200 }, 200, undefined, 10_000],
+    ["all is slow", { GET: [3_900, 1_700, 1_700], POST: 4_000 }, 200, undefined, 10_000],
   ] as const)("ends in time when %s", async (_, behaviour, status, code, most) => {
     const { cancel } = await timed(behaviour);
     const end = await cancel(ANN);
     expect(end).toMatchObject({ status, code });
-    expect(end.ms).toBeLessThanOrEqual(most);
+    expect(end.ms).toBeLessThanOrEqual(most - (most === 10_000 ? ANSWER_MS : 0));
   });
 
   it("has 15 s on the Responses API, whose cancels wind down first", async () => {
