@@ -19,7 +19,7 @@ const AUDIT_SCOPE = "audit:read";
 const NO_RESPONSES =
   "The tenant's upstream does not speak the Responses API: name the run with its thread, at /v1/threads.";
 /** What is left of the deadline for the answer itself. */
-const ANSWER_MS = 300;
+const ANSWER_MS = 500;
 /** A ledger that does not answer in this time remembers nothing. */
 const RECALL_TIMEOUT_MS = 1_500;
 
