@@ -9,14 +9,12 @@ import type { Gateway } from "./gateway.ts";
 import type { CancelAsk, CancelThreadAsk } from "./http/ask.ts";
 import { proofIn } from "./policy/ownership.ts";
 import { assertHoldsRule, mayCover } from "./policy/permit.ts";
-import { type ActiveRun, listActiveRuns, pickActiveRuns } from "./upstreams/list.ts";
+import { type ActiveRun, AT_ONCE, listActiveRuns, pickActiveRuns } from "./upstreams/list.ts";
 
 /** So many are stopped in one call: what a Worker may send for one request is bounded. */
 const MOST_RUNS = 20;
 /** So many are looked at, to find those that are the caller's. */
 const MOST_LOOKED_AT = 100;
-/** A Worker holds six connections open at once. */
-const AT_ONCE = 5;
 const NO_LIST =
   "The tenant's upstream has no list of a thread's runs, and no registry knows them: cancel each run by its id.";
 
@@ -129,11 +127,10 @@ async function findCandidates(entered: Entered, threadId: string): Promise<Candi
   assertHoldsRule(tenant, caller);
   const { connection, ownership } = tenant;
   const seesAll = mayCover(tenant, caller, "tenant");
-  const registered =
+  const ids =
     ownership.source === "registry"
       ? await tools.registeredOn(threadId, seesAll ? null : caller.subject)
       : undefined;
-  const ids = registered?.map(({ runId }) => runId);
   if (connection.adapter.list !== undefined) {
     const active = await listActiveRuns(tools, connection, threadId);
     const theirs = active.filter(

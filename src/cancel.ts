@@ -6,7 +6,8 @@ import { type Entered, enter } from "./enter.ts";
 import type { Gateway } from "./gateway.ts";
 import type { CancelAsk } from "./http/ask.ts";
 import { permitOrPend } from "./policy/permit.ts";
-import { cancelUpstreamRun, type StopResult, waitUntilTerminal } from "./upstreams/stop.ts";
+import { cancelUpstreamRun, type StopResult } from "./upstreams/stop.ts";
+import { waitUntilTerminal } from "./upstreams/wait.ts";
 
 /**
  * authenticate → authorise → begin → cancel upstream → normalise → finish → respond. Where a registry

@@ -11,7 +11,7 @@ import type { Target } from "../upstreams/upstream.ts";
 import { VERSION } from "../version.ts";
 import { within } from "../within.ts";
 import { type AuditEvent, allowedBy, outcomeOfResult, timeOf } from "./event.ts";
-import type { Handover, Intent, LedgerRpc, Registered } from "./ledger.ts";
+import type { Handover, Intent, LedgerRpc } from "./ledger.ts";
 import { type AuditKv, publish } from "./log.ts";
 import type { Signer } from "./sign.ts";
 import type { NameSubject } from "./subject.ts";
@@ -196,13 +196,13 @@ export async function findOwner(
   return await ask(tools, tenant, tools.ledger(tenant.id).ownerOf(threadId, runId));
 }
 
-/** The runs that are registered on the thread, or those of one subject, the newest first. Throws as `findOwner`. */
+/** The ids of the runs that are registered on the thread, or those of one subject, the newest first. Throws as `findOwner`. */
 export async function findRegistered(
   tools: AuditTools,
   tenant: Tenant,
   threadId: string,
   subject: string | null,
-): Promise<readonly Registered[]> {
+): Promise<readonly string[]> {
   const asking = tools.ledger(tenant.id).registeredOn(threadId, subject);
   return await ask(tools, tenant, asking);
 }

@@ -85,19 +85,13 @@ export interface Registration {
   readonly days: number;
 }
 
-/** A run in the registry, and whose it is. */
-export interface Registered {
-  readonly runId: string;
-  readonly subject: string;
-}
-
 /** What the journey asks of the ledger; the Durable Object's RPC. */
 export interface LedgerRpc {
   begin(intent: Intent): Promise<string | null>;
   beginIfOwned(claim: Claim): Promise<{ proof: Proof; leader: string | null }>;
   register(registration: Registration): Promise<void>;
   ownerOf(threadId: string | null, runId: string): Promise<string | null>;
-  registeredOn(threadId: string, subject: string | null): Promise<readonly Registered[]>;
+  registeredOn(threadId: string, subject: string | null): Promise<readonly string[]>;
   join(intent: Intent, leader: string): Promise<Handover | null>;
   handOver(event: AuditEvent, result: StopResult, remember: boolean): Promise<void>;
   finish(finish: Finish): Promise<void>;
@@ -173,13 +167,13 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     return this.#owner(runName(threadId, runId));
   }
 
-  /** The thread's registered runs, or those of one subject, the newest first. */
-  async registeredOn(threadId: string, subject: string | null): Promise<readonly Registered[]> {
+  /** The ids of the thread's registered runs, or of those of one subject, the newest first. */
+  async registeredOn(threadId: string, subject: string | null): Promise<readonly string[]> {
     const start = runName(threadId, "");
     // Ids have neither the slash nor what follows it, so this is the range of the thread's names.
     const rows = this.#sql
-      .exec<{ run: string; subject: string }>(
-        "SELECT run, subject FROM owners WHERE run >= ? AND run < ? AND until > ? AND subject = coalesce(?, subject) ORDER BY until DESC LIMIT ?",
+      .exec<{ run: string }>(
+        "SELECT run FROM owners WHERE run >= ? AND run < ? AND until > ? AND subject = coalesce(?, subject) ORDER BY until DESC LIMIT ?",
         start,
         `${start.slice(0, -1)}0`,
         this.#tools.now(),
@@ -187,7 +181,7 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
         REGISTERED_SHOWN,
       )
       .toArray();
-    return rows.map(({ run, subject }) => ({ runId: run.slice(start.length), subject }));
+    return rows.map(({ run }) => run.slice(start.length));
   }
 
   #begin(intent: Intent): string | null {

@@ -6,7 +6,7 @@ import { MAX_PAGE } from "../audit/api.ts";
 import type { RequestFacts } from "../audit/journal.ts";
 import type { Credentials } from "../identity/authenticate.ts";
 import { Name } from "../identity/claims.ts";
-import type { Target } from "../upstreams/upstream.ts";
+import { ID, type Target } from "../upstreams/upstream.ts";
 import { ipv6Network } from "./address.ts";
 import { readBody } from "./body.ts";
 import { type Preferences, readPreferences } from "./preferences.ts";
@@ -53,7 +53,7 @@ export interface ExplainAsk extends Ask {
 }
 
 /** Ids arrive decoded, so this is what stands between a path and a proxy. */
-const Id = z.string().regex(/^[A-Za-z0-9_-]{1,128}$/);
+const Id = z.string().regex(ID);
 export const RunParams = z.object({ thread_id: Id, run_id: Id });
 export const ThreadParams = z.object({ thread_id: Id });
 export const ResponseParams = z.object({ response_id: Id });

@@ -12,11 +12,8 @@ export interface OwnershipTools extends UpstreamTools {
   readonly listed?: ReadRun | undefined;
   /** Who is registered as the run's owner; null when nobody is. Throws `audit_unavailable`. */
   readonly ownerOf: (target: Target) => Promise<string | null>;
-  /** The runs that are registered on the thread, or those of one subject, the newest first. Throws `audit_unavailable`. */
-  readonly registeredOn: (
-    threadId: string,
-    subject: string | null,
-  ) => Promise<readonly { readonly runId: string; readonly subject: string }[]>;
+  /** The ids of the runs that are registered on the thread, or those of one subject, the newest first. Throws `audit_unavailable`. */
+  readonly registeredOn: (threadId: string, subject: string | null) => Promise<readonly string[]>;
 }
 
 export interface Proved {

@@ -2,12 +2,11 @@
 // and it is on no thread. Source: Google's published docs and `@google/genai` 3.1. Not verified live:
 // whether a cancel is deployed for each version (googleapis/js-genai#1254 and googleapis/python-genai#1971
 // are open), what it answers for an interaction that has ended, is not in the background or is unknown,
-// and whether it may be repeated. The
-// `:cancel` of Google Cloud's own endpoints is not spoken here.
+// and whether it may be repeated. The `:cancel` of Google Cloud's own endpoints is not spoken here.
 import * as z from "zod";
 import { normaliseRun } from "../runs/normalise.ts";
 import type { Run, RunStatus } from "../runs/run.ts";
-import { member, text } from "./json.ts";
+import { functionTool, member, requiredCalls, text } from "./json.ts";
 import {
   bearer,
   type Meaning,
@@ -149,18 +148,10 @@ function requiredAction(steps: unknown): unknown {
       .filter((step) => member(step, "type") === "function_result")
       .map((step) => member(step, "call_id")),
   );
-  const calls = steps
+  const open = steps
     .filter((step) => member(step, "type") === "function_call")
-    .filter((step) => !answered.has(member(step, "id")))
-    .map((step) => ({
-      id: member(step, "id"),
-      type: "function",
-      // The arguments are an object here; `normaliseRun` makes a text of it, however deep it is.
-      function: { name: member(step, "name"), arguments: member(step, "arguments") },
-    }));
-  return calls.length === 0
-    ? null
-    : { type: "submit_tool_outputs", submit_tool_outputs: { tool_calls: calls } };
+    .filter((step) => !answered.has(member(step, "id")));
+  return requiredCalls(open, "id");
 }
 
 function tools(value: unknown): unknown[] {
@@ -169,15 +160,7 @@ function tools(value: unknown): unknown[] {
     const type = member(tool, "type");
     if (type === "file_search") return { type };
     if (type === "code_execution") return { type: "code_interpreter" };
-    if (type !== "function") return [];
-    return {
-      type,
-      function: {
-        name: member(tool, "name"),
-        description: member(tool, "description"),
-        parameters: member(tool, "parameters"),
-      },
-    };
+    return type === "function" ? functionTool(tool) : [];
   });
 }
 

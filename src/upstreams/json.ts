@@ -1,4 +1,4 @@
-// Small readings that every adapter shares: members of unknown JSON, error texts. Pure.
+// Small readings that adapters share: members of unknown JSON, error texts, parts of a Run. Pure.
 import { Refusal } from "../failure.ts";
 
 /** The member of that name, when `value` is an object that has it itself. */
@@ -21,4 +21,28 @@ export function entries(body: unknown): readonly unknown[] {
   const list = Array.isArray(body) ? body : member(body, "data");
   if (!Array.isArray(list)) throw new Refusal("upstream_error", { detail: "no list of runs" });
   return list;
+}
+
+/** A function that the model may call, of flat members, as a Run's tool. */
+export function functionTool(tool: unknown): unknown {
+  return {
+    type: "function",
+    function: {
+      name: member(tool, "name"),
+      description: member(tool, "description"),
+      parameters: member(tool, "parameters"),
+      strict: member(tool, "strict"),
+    },
+  };
+}
+
+/** Calls that wait for their outputs, each with its id under `idMember`; `normaliseRun` makes a text of the arguments. */
+export function requiredCalls(calls: readonly unknown[], idMember: string): unknown {
+  if (calls.length === 0) return null;
+  const tool_calls = calls.map((call) => ({
+    id: member(call, idMember),
+    type: "function",
+    function: { name: member(call, "name"), arguments: member(call, "arguments") },
+  }));
+  return { type: "submit_tool_outputs", submit_tool_outputs: { tool_calls } };
 }

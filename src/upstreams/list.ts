@@ -10,11 +10,11 @@ import {
   refusalFor,
   type UpstreamTools,
 } from "./read.ts";
+import { ID } from "./upstream.ts";
 
 const LIST_TIMEOUT_MS = 4_000;
 /** A Worker holds six connections open at once. */
-const AT_ONCE = 5;
-const ID = /^[A-Za-z0-9_-]{1,128}$/;
+export const AT_ONCE = 5;
 
 export interface ActiveRun {
   readonly id: string;
@@ -26,8 +26,9 @@ export interface ActiveRun {
 }
 
 /**
- * The runs of the thread that have not ended, in the order of the upstream's lists, each once; none for a thread that it does not know. Throws `unsupported_by_upstream` where
- * there is no list, otherwise what kept it from being read.
+ * The runs of the thread that have not ended, in the order of the upstream's lists, each once; none for a
+ * thread that it does not know. Throws `unsupported_by_upstream` where there is no list, otherwise what
+ * kept it from being read.
  */
 export async function listActiveRuns(
   tools: UpstreamTools,

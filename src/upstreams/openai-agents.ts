@@ -3,7 +3,7 @@
 // a cancel without an active turn and to a second one, and whether AWS takes the cancel.
 import { normaliseRun } from "../runs/normalise.ts";
 import { isTerminal, type Run, type RunStatus } from "../runs/run.ts";
-import { entries, member, text } from "./json.ts";
+import { entries, functionTool, member, requiredCalls, text } from "./json.ts";
 import {
   bearer,
   type Meaning,
@@ -118,31 +118,14 @@ function lastError(error: unknown): unknown {
 function requiredAction(session: unknown, turnId: unknown): unknown {
   const actions = member(session, "required_actions");
   if (!Array.isArray(actions)) return null;
-  const calls = actions
+  const own = actions
     .filter((action) => member(action, "type") === "function_call")
-    .filter((action) => member(action, "turn_id") === turnId)
-    .map((action) => ({
-      id: member(action, "call_id"),
-      type: "function",
-      function: { name: member(action, "name"), arguments: member(action, "arguments") },
-    }));
-  return calls.length === 0
-    ? null
-    : { type: "submit_tool_outputs", submit_tool_outputs: { tool_calls: calls } };
+    .filter((action) => member(action, "turn_id") === turnId);
+  return requiredCalls(own, "call_id");
 }
 
 /** A Run has a word for functions alone. */
 function tools(value: unknown): unknown[] {
   if (!Array.isArray(value)) return [];
-  return value
-    .filter((tool) => member(tool, "type") === "function")
-    .map((tool) => ({
-      type: "function",
-      function: {
-        name: member(tool, "name"),
-        description: member(tool, "description"),
-        parameters: member(tool, "parameters"),
-        strict: member(tool, "strict"),
-      },
-    }));
+  return value.filter((tool) => member(tool, "type") === "function").map(functionTool);
 }

@@ -9,7 +9,7 @@ import { Refusal } from "../failure.ts";
 import { normaliseRun } from "../runs/normalise.ts";
 import { normaliseResponse } from "../runs/response.ts";
 import type { Run } from "../runs/run.ts";
-import { errorMessage, member, text } from "./json.ts";
+import { errorMessage, functionTool, member, text } from "./json.ts";
 import {
   bearer,
   type Meaning,
@@ -145,16 +145,7 @@ function tools(value: unknown): unknown[] {
   return value.map((tool: unknown) => {
     const type = member(tool, "type");
     if (type === "file_search" || type === "code_interpreter") return { type };
-    if (type !== "function") return null;
-    return {
-      type,
-      function: {
-        name: member(tool, "name"),
-        description: member(tool, "description"),
-        parameters: member(tool, "parameters"),
-        strict: member(tool, "strict"),
-      },
-    };
+    return type === "function" ? functionTool(tool) : null;
   });
 }
 

@@ -46,12 +46,20 @@ export async function readUpstreamRun(
   connection: Connection,
   target: Target,
 ): Promise<ReadRun> {
-  const recalled = connection.adapter.forgetsCancel ? tools.recall(target) : null;
   const [cancelledAt, replies] = await Promise.all([
-    recalled,
+    recalled(tools, connection, target),
     requestRun(tools, connection, target),
   ]);
   return interpret(connection, replies, { ...target, cancelledAt });
+}
+
+/** When the ledger remembers a cancel of the run, where only the ledger does, in Unix seconds. */
+export async function recalled(
+  { recall }: UpstreamTools,
+  { adapter }: Connection,
+  target: Target,
+): Promise<number | null> {
+  return adapter.forgetsCancel ? await recall(target) : null;
 }
 
 /**
@@ -87,10 +95,6 @@ interface Replies {
   readonly own: UpstreamReply;
   /** Null where there is no such object. */
   readonly alongside: UpstreamReply | Refusal | null;
-}
-
-function isRefusal(reply: Replies["alongside"]): reply is Refusal {
-  return reply instanceof Refusal;
 }
 
 async function requestRun(
@@ -147,12 +151,13 @@ function interpret(
     if (cancelledAt === null || !isDeleted) throw refusal;
     return deletedRun({ ...context, cancelledAt });
   }
-  const beside = { ...context, alongside: isRefusal(alongside) ? undefined : alongside?.body };
+  const unproved = alongside instanceof Refusal ? alongside : null;
+  const other = alongside instanceof Refusal ? undefined : alongside?.body;
   return {
-    run: adapter.toRun(own.body, beside),
+    run: adapter.toRun(own.body, { ...context, alongside: other }),
     body: own.body,
-    metadata: adapter.metadata(own.body, beside.alongside),
-    unproved: isRefusal(alongside) ? alongside : null,
+    metadata: adapter.metadata(own.body, other),
+    unproved,
     thread: adapter.threadOf(own.body),
     cancelledAt: context.cancelledAt,
     isDeleted: false,

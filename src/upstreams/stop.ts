@@ -10,6 +10,7 @@ import {
   fetchRun,
   type ReadRun,
   readUpstreamRun,
+  recalled,
   refusalFor,
   type UpstreamTools,
   windingDown,
@@ -26,10 +27,6 @@ const JITTER_MS = { least: 50, most: 250 } as const;
 /** How long a cancel that was taken counts as being carried out. */
 const UNDER_WAY_SECONDS = 60;
 const TOO_LATE = "There was no time left to send the cancel. Nothing was sent.";
-const FIRST_POLL_MS = 200;
-const LONGEST_POLL_MS = 1_000;
-/** What the last read of a wait may take beyond it. */
-const LAST_READ_MS = 1_000;
 
 /** Plain data: the ledger hands it over to those who asked for the same thing at the same time. */
 export interface StopFacts {
@@ -44,7 +41,7 @@ export interface StopFacts {
   /** Milliseconds from the first request to the last reply. */
   readonly ms: number;
 }
-interface Stopped {
+export interface Stopped {
   readonly run: Run;
   readonly outcome: Outcome;
   /** The upstream took our cancel, or the run shows it: what the run still does is winding down. */
@@ -194,7 +191,7 @@ async function cancelAndDecide(
 }
 
 /** There is nothing left to cancel: the run has ended, or is on its way there. */
-function isSettled({ status }: Run): boolean {
+export function isSettled({ status }: Run): boolean {
   return isTerminal(status) || status === "cancelling";
 }
 
@@ -230,14 +227,6 @@ async function assertCancellable(
 
 function cannot(words: string): Refusal {
   return new Refusal("unsupported_by_upstream", { words, detail: "not by itself", unsent: true });
-}
-
-async function recalled(
-  { recall }: UpstreamTools,
-  { adapter }: Connection,
-  target: Target,
-): Promise<number | null> {
-  return adapter.forgetsCancel ? await recall(target) : null;
 }
 
 type CancelAnswer =
@@ -366,7 +355,7 @@ async function confirm(
 }
 
 /** A run that was read, in words. One that still moves after an accepted cancel is winding down. */
-function judge(
+export function judge(
   read: Pick<ReadRun, "run" | "body" | "retryAfterSeconds">,
   accepted: boolean,
   before: RunStatus | null,
@@ -379,51 +368,8 @@ function judge(
   return { run, outcome, accepted, cancelledAt, sentAt, object: read.body, pollAfterSeconds };
 }
 
-/**
- * Polls until the run is terminal or that time has come (RFC 7240 §4.3), never sooner than the upstream
- * asks for, and tells the truth at the end: the last state that was read, or that the last read failed.
- * `until`: milliseconds since the epoch.
- */
-export async function waitUntilTerminal(
-  tools: UpstreamTools,
-  connection: Connection,
-  target: Target,
-  stopped: StopResult,
-  until: number,
-): Promise<StopResult> {
-  if (!("run" in stopped) || isTerminal(stopped.run.status) || until <= tools.now()) return stopped;
-  const patient = { ...tools, endsAt: until + LAST_READ_MS };
-  const { sentAt } = stopped;
-  const cancelledAt = stopped.cancelledAt ?? (await recalled(tools, connection, target));
-  let latest: StopResult & Stopped = stopped;
-  let pause = FIRST_POLL_MS;
-  let askedMs = (stopped.pollAfterSeconds ?? 0) * 1_000;
-  for (;;) {
-    const left = until - tools.now();
-    // It will not be told before the time is up, so there is nothing to wait for.
-    if (left <= 0 || askedMs > left || isTerminal(latest.run.status)) return latest;
-    await tools.sleep(Math.min(Math.max(pause, askedMs), left));
-    pause = Math.min(pause * 1.5, LONGEST_POLL_MS);
-    const known = { cancelledAt, sentAt };
-    const read = await fetchRun(patient, connection, target, known).catch(asRefusal);
-    askedMs = (read.retryAfterSeconds ?? 0) * 1_000;
-    latest =
-      read instanceof Refusal ? { ...latest, outcome: "not_confirmed" } : after(latest, read);
-  }
-}
-
-/** What a later read makes of a result. */
-function after(latest: StopResult & Stopped, read: ReadRun): StopResult & Stopped {
-  // A cancel whose answer was lost has arrived after all when the run shows it.
-  const taken = latest.accepted || latest.cancelledAt !== null;
-  const arrived = taken || (latest.sentAt !== null && isSettled(read.run));
-  const kept = read.isDeleted ? deletedFrom(latest.run, read) : read;
-  const judged = judge(kept, arrived, latest.before, latest);
-  return { ...latest, ...judged, after: judged.run.status };
-}
-
 /** A run that its cancel has deleted is shown as it was before, and cancelled. */
-function deletedFrom(before: Run, read: ReadRun): ReadRun {
+export function deletedFrom(before: Run, read: ReadRun): ReadRun {
   const { status, cancelled_at } = read.run;
   return { ...read, run: { ...before, status, cancelled_at, required_action: null } };
 }

@@ -3,7 +3,10 @@ import type * as z from "zod";
 import type { ResponseObject } from "../runs/response.ts";
 import type { Run } from "../runs/run.ts";
 
-/** The run a request is about. Ids match `^[A-Za-z0-9_-]{1,128}$`. */
+/** What every id of a thread, a run or a response matches. */
+export const ID = /^[A-Za-z0-9_-]{1,128}$/;
+
+/** The run a request is about. Ids match `ID`. */
 export interface Target {
   /** Null where the caller named the run alone, as the Responses API has it. */
   readonly threadId: string | null;

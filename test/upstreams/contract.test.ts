@@ -8,13 +8,9 @@ import type { Connection } from "../../src/upstreams/call.ts";
 import { UPSTREAMS } from "../../src/upstreams/index.ts";
 import { type ActiveRun, listActiveRuns } from "../../src/upstreams/list.ts";
 import { type ReadRun, readUpstreamRun, shown } from "../../src/upstreams/read.ts";
-import {
-  cancelUpstreamRun,
-  handedOn,
-  type StopResult,
-  waitUntilTerminal,
-} from "../../src/upstreams/stop.ts";
+import { cancelUpstreamRun, handedOn, type StopResult } from "../../src/upstreams/stop.ts";
 import type { Target, Upstream } from "../../src/upstreams/upstream.ts";
+import { waitUntilTerminal } from "../../src/upstreams/wait.ts";
 import { VERSION } from "../../src/version.ts";
 import { REPLIES } from "./replies/index.ts";
 import { type Exchange, plain, type Replies, SECRETS, type WireReply } from "./replies/replies.ts";

@@ -92,7 +92,8 @@ function connected(adapter: Upstream, replies: Replies) {
 }
 
 function expectNoSecret(made: unknown): void {
-  const text = JSON.stringify(made);
+  // The message of an Error is no member that JSON would show.
+  const text = JSON.stringify(made) + (made instanceof Error ? made.message : "");
   for (const secret of SECRETS) expect(text).not.toContain(secret);
 }
 

@@ -6,8 +6,9 @@ import { normaliseRun } from "../../src/runs/normalise.ts";
 import type { Connection } from "../../src/upstreams/call.ts";
 import { langgraph } from "../../src/upstreams/langgraph.ts";
 import { readUpstreamRun } from "../../src/upstreams/read.ts";
-import { cancelUpstreamRun, waitUntilTerminal } from "../../src/upstreams/stop.ts";
+import { cancelUpstreamRun } from "../../src/upstreams/stop.ts";
 import { bearer, type Upstream, USUAL } from "../../src/upstreams/upstream.ts";
+import { waitUntilTerminal } from "../../src/upstreams/wait.ts";
 import { json, plain } from "./replies/replies.ts";
 import { CONNECTION_LOST, connectionTo, type Step, scripted, toolsWith } from "./support.ts";
 

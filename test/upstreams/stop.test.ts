@@ -13,13 +13,9 @@ import {
 import type { Connection } from "../../src/upstreams/call.ts";
 import { UPSTREAMS } from "../../src/upstreams/index.ts";
 import { langgraph } from "../../src/upstreams/langgraph.ts";
-import {
-  cancelUpstreamRun,
-  handedOn,
-  type StopResult,
-  waitUntilTerminal,
-} from "../../src/upstreams/stop.ts";
+import { cancelUpstreamRun, handedOn, type StopResult } from "../../src/upstreams/stop.ts";
 import { bearer, type RunContext, type Upstream, USUAL } from "../../src/upstreams/upstream.ts";
+import { waitUntilTerminal } from "../../src/upstreams/wait.ts";
 import { json, plain } from "./replies/replies.ts";
 import {
   answering,

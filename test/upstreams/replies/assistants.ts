@@ -1,6 +1,7 @@
 // `assistants` on the wire: OpenAI's published examples and texts; open-assistant-api and Foundry
 // classic as dialects. Not recorded anywhere: the texts for `failed` and `expired`, and the 404 of today.
 import {
+  altered,
   type Dialect,
   type Exchange,
   json,
@@ -179,11 +180,6 @@ export const assistantsReplies: Replies = {
 
   dialects: [...openAssistant(), ...foundry()],
 };
-
-function altered(reply: WireReply, from: string, to: string): WireReply {
-  if (!reply.body.includes(from)) throw new Error(`there is no ${from} to alter`);
-  return { ...reply, body: reply.body.replaceAll(from, to) };
-}
 
 /** Cancels only what is in progress, by the run's id alone, and has an opinion of its own on nulls. */
 function openAssistant(): Dialect[] {

@@ -2,6 +2,7 @@
 // servers do differently as dialects, from their sources and docs. Not recorded anywhere: the text for
 // `incomplete`, and Perplexity's words for a run that has ended.
 import {
+  altered,
   type Dialect,
   type Exchange,
   json,
@@ -203,11 +204,6 @@ export const openaiResponsesReplies: Replies = {
     },
   ],
 };
-
-function altered(reply: WireReply, from: string, to: string): WireReply {
-  if (!reply.body.includes(from)) throw new Error(`there is no ${from} to alter`);
-  return { ...reply, body: reply.body.replaceAll(from, to) };
-}
 
 /** Servers made with FastAPI. */
 function detail(status: number, words: string): WireReply {

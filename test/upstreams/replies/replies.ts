@@ -152,3 +152,9 @@ export const OPENAI_OVERLOADED = openaiError(
   "service_unavailable_error",
   "server_is_overloaded",
 );
+
+/** The same reply but for one text in its body, which has to be there. */
+export function altered(reply: WireReply, from: string, to: string): WireReply {
+  if (!reply.body.includes(from)) throw new Error(`there is no ${from} to alter`);
+  return { ...reply, body: reply.body.replaceAll(from, to) };
+}
