@@ -137,7 +137,7 @@ async function send(
     const refusal = asRefusal(error, signal);
     const answered = refusal.reason === "upstream_error";
     const hurried = refusal.reason === "upstream_timeout" && now() - sentAt < FAIR_MS;
-    if (!hurried) report(answered);
+    report(hurried ? null : answered);
     throw refusal;
   }
 }

@@ -17,12 +17,15 @@ const BUDGET = { most: 10, perAttempt: 0.1 } as const;
 const UPSTREAMS_KEPT = 1_000;
 const TENANTS_KEPT = 1_000;
 
+/** Null: the request had too little time to say anything of the upstream. */
+type Report = (succeeded: boolean | null) => void;
+
 export interface Health {
   /**
    * Before a request for that tenant. Throws `overloaded` while the upstream is left alone; otherwise
-   * says whom to tell what came of it.
+   * returns what has to be called with what came of it.
    */
-  admit(tenant: string): (succeeded: boolean) => void;
+  admit(tenant: string): Report;
   /** A first attempt is being made. */
   attempted(): void;
   /** Takes a retry from the budget; false when there is none. */
@@ -73,8 +76,8 @@ export function createHealth(now: () => number): Health {
 interface Breaker {
   /** For how long nothing is let through; 0: now it is. */
   closedMs(): number;
-  /** A request is let through: whom to tell what came of it. */
-  begin(tenant: string): (succeeded: boolean) => void;
+  /** A request is let through: what has to be called with what came of it. */
+  begin(tenant: string): Report;
 }
 
 interface Second {
@@ -134,8 +137,10 @@ function createBreaker(now: () => number, least: 1 | 2): Breaker {
       if (isProbe) probeAt = now() + OPEN_MS;
       return (succeeded) => {
         if (asked !== era) return;
-        if (isProbe && succeeded) turn(null);
-        if (isProbe) return;
+        if (isProbe && succeeded === true) turn(null);
+        // It was no probe after all: the next request is one.
+        if (isProbe && succeeded === null) probeAt = now();
+        if (isProbe || succeeded === null) return;
         record(!succeeded, tenant);
         if (!succeeded && isFailing()) turn(now() + OPEN_MS);
       };

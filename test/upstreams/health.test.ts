@@ -95,6 +95,24 @@ describe("the breaker", () => {
     expect(ask(true)).toBe(true);
   });
 
+  it("takes the next request for its probe when one had too little time to be one", () => {
+    const { health, ask, pass } = clocked();
+    for (const _ of five) ask(false);
+    pass(5_000);
+    const report = health.admit("acme");
+    expect(ask(true)).toBe(false);
+    report(null);
+    expect(ask(true)).toBe(true);
+    expect(five.map(() => ask(true))).toEqual([true, true, true, true, true]);
+  });
+
+  it("counts a request that had too little time neither as a failure nor as a success", () => {
+    const { health, ask } = clocked();
+    for (const _ of [1, 2, 3, 4]) ask(false);
+    for (const _ of five) health.admit("acme")(null);
+    expect([ask(false), ask(true)]).toEqual([true, false]);
+  });
+
   it("learns nothing from requests that were sent before it opened", () => {
     const { health, ask } = clocked();
     const early = health.admit("acme");
