@@ -25,6 +25,7 @@ import {
 } from "./http/ask.ts";
 import { bulkhead } from "./http/bulkhead.ts";
 import { crossOrigin, narrowCors } from "./http/cors.ts";
+import { keptAlive } from "./http/kept-alive.ts";
 import { logged } from "./http/request-log.ts";
 import {
   respond,
@@ -57,6 +58,7 @@ const RESPONSE = "/v1/responses/:response_id";
 export function createApp(gateway: Gateway): App {
   const app: App = new Hono<{ Variables: RequestIdVariables }>();
 
+  app.use(keptAlive);
   app.use(requestId({ headerName: "", generator: () => `req_${gateway.newId()}` }));
   app.use(stamped);
   app.use(logged(gateway));
@@ -83,7 +85,7 @@ export function createApp(gateway: Gateway): App {
   const aResponse = validated("param", ResponseParams, "run_not_found");
   app.post(`${RUN}/cancel`, aRun, async (c) => {
     const ask = readCancelAsk(c, c.req.valid("param"));
-    return respond(c, await keptAlive(c, cancelRun(gateway, ask)));
+    return respond(c, await cancelRun(gateway, ask));
   });
   app.get(RUN, aRun, async (c) =>
     respond(c, await readRun(gateway, readRunAsk(c, c.req.valid("param")))),
@@ -93,12 +95,12 @@ export function createApp(gateway: Gateway): App {
   );
   app.post(`${THREAD}/cancel`, aThread, async (c) => {
     const ask = readCancelThreadAsk(c, c.req.valid("param"));
-    return respondThread(c, await keptAlive(c, cancelThread(gateway, ask)));
+    return respondThread(c, await cancelThread(gateway, ask));
   });
 
   app.post(`${RESPONSE}/cancel`, aResponse, async (c) => {
     const ask = readCancelAsk(c, c.req.valid("param"));
-    return respond(c, await keptAlive(c, cancelRun(gateway, ask)));
+    return respond(c, await cancelRun(gateway, ask));
   });
   app.get(RESPONSE, aResponse, async (c) =>
     respond(c, await readRun(gateway, readRunAsk(c, c.req.valid("param")))),
@@ -119,9 +121,9 @@ export function createApp(gateway: Gateway): App {
     return auditor;
   };
   app.get("/v1/audit/events", validated("query", ListQuery, "invalid_request"), async (c) => {
-    const { tools, tenant } = await auditorOf(c);
+    const { tools, tenant, denied } = await auditorOf(c);
     const { limit, cursor } = c.req.valid("query");
-    return c.json(await listEvents(tools, tenant, limit, cursor));
+    return c.json(await listEvents(tools, tenant, limit, cursor).catch(denied));
   });
   app.get("/v1/audit/events/:id", async (c) => {
     const { tools, tenant } = await auditorOf(c);
@@ -129,8 +131,8 @@ export function createApp(gateway: Gateway): App {
     return event === null ? c.notFound() : c.json(event);
   });
   app.get("/v1/audit/export", validated("query", ExportQuery, "invalid_request"), async (c) => {
-    const { tools, tenant } = await auditorOf(c);
-    const lines = await exportEvents(tools, tenant, c.req.valid("query").cursor);
+    const { tools, tenant, denied } = await auditorOf(c);
+    const lines = await exportEvents(tools, tenant, c.req.valid("query").cursor).catch(denied);
     return c.body(lines, 200, { "content-type": "application/x-ndjson" });
   });
 
@@ -142,10 +144,4 @@ export function createApp(gateway: Gateway): App {
   app.notFound((c) => respondRefusal(c, new Refusal("not_found")));
   app.onError((error, c) => respondRefusal(c, asRefusal(error)));
   return app;
-}
-
-/** A client that leaves must not end it between the cancel and its record. */
-function keptAlive<T>(context: Context, journey: Promise<T>): Promise<T> {
-  context.executionCtx.waitUntil(journey.catch(() => undefined));
-  return journey;
 }

@@ -47,14 +47,18 @@ export async function stop(gateway: Gateway, ask: CancelAsk, entered: Entered): 
 /** Waits for the end, where that is wished for → finish → respond. */
 export async function settle(
   gateway: Gateway,
-  { target, prefer, defer }: CancelAsk,
+  { target, prefer: wished, defer, place, left }: CancelAsk,
   { tenant, startedAt }: Entered,
   { entry, tools, result: stopped }: Stopped,
 ): Promise<Answer> {
-  const waitMs = (prefer.waitSeconds ?? 0) * 1_000;
+  const waitMs = (wished.waitSeconds ?? 0) * 1_000;
   if (waitMs > 0) defer(handOver(gateway.audit, tenant, entry, stopped));
-  const until = startedAt + waitMs;
-  const result = await waitUntilTerminal(tools, tenant.connection, target, stopped, until);
+  const wait = () =>
+    waitUntilTerminal({ ...tools, left }, tenant.connection, target, stopped, startedAt + waitMs);
+  const waiting = waitMs > 0 ? place.whileWaiting(wait) : Promise.resolve(stopped);
+  // Where too many wait, the run is stopped all the same: only the wait is refused.
+  const prefer = waiting === null ? { ...wished, waitSeconds: null } : wished;
+  const result = (await waiting) ?? stopped;
   defer(finish(gateway.audit, tenant, entry, result));
   return await answerWith(tools, tenant, { target, prefer }, entry, result);
 }

@@ -11,6 +11,7 @@ import { authenticate } from "./identity/authenticate.ts";
 import type { Caller } from "./identity/claims.ts";
 import type { OwnershipTools } from "./policy/ownership.ts";
 import { assertAddressRate, assertPersonRate } from "./policy/rate.ts";
+import { sharesOfAddress, sharesOfCaller } from "./policy/shares.ts";
 import type { ReadRun } from "./upstreams/read.ts";
 import type { Target } from "./upstreams/upstream.ts";
 import { within } from "./within.ts";
@@ -55,21 +56,19 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
   const startedAt = gateway.now();
   const { issuers } = await gateway.config.base();
   await assertAddressRate(gateway, ask.address);
+  ask.place.hold(sharesOfAddress(ask.address));
   const caller = await authenticate(gateway, issuers, ask);
   const tenant = await gateway.config.tenant(caller.tenant);
   if (tenant === null) throw noSuchTenant(issuers.get(caller.issuer));
-  const reason = (await ask.reason?.()) ?? null;
-  const event = await describe(gateway.audit, tenant, caller, ask.target, reason, ask.request);
-  const denied = recordRefusal(gateway, ask, tenant, event);
+  const described = await describe(gateway.audit, tenant, caller, ask.target, null, ask.request);
+  const refused = recordRefusal(gateway, ask, tenant, described);
   const isService = ask.serviceScope !== undefined && caller.scopes.has(ask.serviceScope);
-  const tier = isService ? undefined : tenant.rate;
-  await assertPersonRate(gateway, tier, tenant.id, caller.subject).catch(denied);
-  if (caller.tokenId !== null && tenant.revoked_tokens.includes(caller.tokenId)) {
-    denied(new Refusal("invalid_token", { detail: "claim jti: revoked by the tenant" }));
-  }
-  // The same words as for a tenant that does not exist.
-  if (!tenant.enabled) denied(new Refusal("tenant_not_allowed", { detail: "kill switch" }));
-  if (ask.target !== null && !isSpoken(tenant, ask.target)) denied(notSpoken());
+  await assertMayAsk(gateway, ask, tenant, caller, isService).catch(refused);
+  if (ask.target !== null && !isSpoken(tenant, ask.target)) refused(notSpoken());
+  // Read last: a body that is not valid is refused on record, and counts as any other request does.
+  const reason = ask.reason === undefined ? null : await ask.reason().catch(refused);
+  const event = { ...described, reason };
+  const denied = recordRefusal(gateway, ask, tenant, event);
   return {
     caller,
     tenant,
@@ -90,6 +89,23 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
       registeredOn: (threadId, subject) => findRegistered(gateway.audit, tenant, threadId, subject),
     },
   };
+}
+
+/** Throws `Refusal`: too often, too many at once, a token that was revoked, a tenant that is switched off. */
+async function assertMayAsk(
+  gateway: Gateway,
+  { place }: Ask,
+  tenant: Tenant,
+  { subject, tokenId }: Caller,
+  isService: boolean,
+): Promise<void> {
+  await assertPersonRate(gateway, isService ? undefined : tenant.rate, tenant.id, subject);
+  place.hold(sharesOfCaller(tenant.id, isService ? null : subject));
+  if (tokenId !== null && tenant.revoked_tokens.includes(tokenId)) {
+    throw new Refusal("invalid_token", { detail: "claim jti: revoked by the tenant" });
+  }
+  // The same words as for a tenant that does not exist.
+  if (!tenant.enabled) throw new Refusal("tenant_not_allowed", { detail: "kill switch" });
 }
 
 /** Whether the tenant's upstream has what is asked for: who names no thread asks for a response. */
@@ -162,6 +178,8 @@ export interface Auditor {
   /** The caller's own tenant: the only one it can read. */
   readonly tenant: string;
   readonly origins: readonly string[];
+  /** For `.catch`: puts the refusal on record and throws it on. */
+  readonly denied: Entered["denied"];
 }
 
 /** The way in for those who read the audit log. Throws `Refusal`. */
@@ -175,6 +193,7 @@ export async function enterAsAuditor(gateway: Gateway, ask: Ask): Promise<Audito
     tools: { kv, ledger, log, now: gateway.now },
     tenant: tenant.id,
     origins: tenant.origins,
+    denied,
   };
 }
 

@@ -9,6 +9,7 @@ import { Name } from "../identity/claims.ts";
 import { ID, type Target } from "../upstreams/upstream.ts";
 import { ipv6Network } from "./address.ts";
 import { readBody } from "./body.ts";
+import { type Place, placeIn } from "./bulkhead.ts";
 import { type Preferences, readPreferences } from "./preferences.ts";
 
 /** W3C Trace Context §3.2, version 00. */
@@ -20,6 +21,7 @@ export interface Ask extends Credentials {
   readonly request: RequestFacts;
   /** The visitor's IP address, for counting; never written down whole. */
   readonly address: string | undefined;
+  readonly place: Place;
 }
 
 export interface RunAsk extends Ask {
@@ -30,6 +32,8 @@ export interface CancelAsk extends RunAsk {
   /** Throws as `readBody`. Not before it is known who asks: a stranger's body is not read. */
   readonly reason: () => Promise<string | null>;
   readonly prefer: Preferences;
+  /** Aborts when the client has left: what was begun goes on, but nothing needs to be waited for. */
+  readonly left: AbortSignal;
 }
 
 /** Every active run of a thread. */
@@ -71,6 +75,7 @@ export function readAsk(context: Context): Ask {
     assertion: undefined,
     request: readRequestFacts(context),
     address: context.req.header("cf-connecting-ip"),
+    place: placeIn(context),
     defer: (work) => context.executionCtx.waitUntil(work),
   };
 }
@@ -107,8 +112,12 @@ export function readCancelThreadAsk(
   return { ...readAsk(context), target, ...readWishes(context) };
 }
 
-function readWishes({ req }: Context): Pick<CancelAsk, "reason" | "prefer"> {
-  return { reason: () => readReason(req.raw), prefer: readPreferences(req.header("prefer")) };
+function readWishes({ req }: Context): Pick<CancelAsk, "reason" | "prefer" | "left"> {
+  return {
+    reason: () => readReason(req.raw),
+    prefer: readPreferences(req.header("prefer")),
+    left: req.raw.signal,
+  };
 }
 
 export function readRegisterAsk(context: Context, ids: RunIds): RegisterAsk {

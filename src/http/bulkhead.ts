@@ -1,44 +1,144 @@
-// At most so many requests at a time in one isolate: more are told to come back, before any work is done.
-import type { MiddlewareHandler } from "hono";
+// How many requests one isolate works on at a time, in all and for one caller: more are told to come back,
+// before any work is done for them.
+import type { Context, MiddlewareHandler } from "hono";
 import { Refusal } from "../failure.ts";
+import type { Share } from "../policy/shares.ts";
 import { respondRefusal } from "./respond.ts";
 
-const MOST_IN_FLIGHT = 256;
+/** Requests that are worked on at a time. One that waits for a run to end is not among them. */
+const MOST_WORKING = 256;
+/** Requests that wait for a run to end: each costs memory, and a read of its run now and then. */
+const MOST_WAITING = 1_024;
 const RETRY_AFTER_SECONDS = 1;
 /**
- * No request takes so long. The runtime drops the handler of a client that has left without a word, and
- * its place must not be lost for ever.
+ * No request takes so long: the runtime cuts off what still goes on 30 s after its client has left. What
+ * was cut off gives nothing back by itself.
  */
-const FORGOTTEN_MS = 120_000;
+const FORGOTTEN_MS = 60_000;
+
+/** A request's place among those of its isolate. */
+export interface Place {
+  /**
+   * Counts the request in these shares, and no longer in those before. Throws `rate_limited` when one of
+   * them is used up.
+   */
+  hold(shares: readonly Share[]): void;
+  /**
+   * Gives the place to others while `work` only waits. Null, and `work` is not begun, when too many
+   * requests wait.
+   */
+  whileWaiting<T>(work: () => Promise<T>): Promise<T> | null;
+}
+
+interface Held {
+  /** Milliseconds since the epoch. */
+  readonly begunAt: number;
+  /** What it is counted in, by name; `ALL` is always among them. */
+  names: readonly string[];
+  /** Waits that it is in: the runs of a thread are waited for side by side. */
+  waits: number;
+}
+
+interface Count {
+  working: number;
+  waiting: number;
+}
+
+const ALL = "all";
+const NONE: Count = { working: 0, waiting: 0 };
+const KEY = "place";
 
 /** `now`: milliseconds since the epoch. */
 export function bulkhead({ now }: { readonly now: () => number }): MiddlewareHandler {
-  /** When each began; the oldest comes first. */
-  const inFlight = new Map<object, number>();
+  /** The oldest comes first. */
+  const inFlight = new Set<Held>();
+  const counts = new Map<string, Count>();
+  const countOf = (name: string): Count => counts.get(name) ?? NONE;
 
-  function isFull(): boolean {
-    for (const [request, begunAt] of inFlight) {
-      if (now() - begunAt < FORGOTTEN_MS) break;
-      inFlight.delete(request);
+  function add({ names, waits }: Held, change: 1 | -1): void {
+    for (const name of names) {
+      const count = { ...countOf(name) };
+      count[waits > 0 ? "waiting" : "working"] += change;
+      if (count.working + count.waiting > 0) counts.set(name, count);
+      else counts.delete(name);
     }
-    return inFlight.size >= MOST_IN_FLIGHT;
   }
 
+  function enter(): Held {
+    const held: Held = { begunAt: now(), names: [ALL], waits: 0 };
+    inFlight.add(held);
+    add(held, 1);
+    return held;
+  }
+
+  function leave(held: Held): void {
+    if (inFlight.delete(held)) add(held, -1);
+  }
+
+  /** Runs `change` and counts the request as it is then. One that was forgotten is not counted again. */
+  function changed(held: Held, change: () => void): void {
+    if (inFlight.has(held)) add(held, -1);
+    change();
+    if (inFlight.has(held)) add(held, 1);
+  }
+
+  function forgetLost(): void {
+    for (const held of inFlight) {
+      if (now() - held.begunAt < FORGOTTEN_MS) break;
+      leave(held);
+    }
+  }
+
+  function isUsedUp({ name, most, includesWaiting }: Share): boolean {
+    const { working, waiting } = countOf(name);
+    return working + (includesWaiting ? waiting : 0) >= most;
+  }
+
+  const placeOf = (held: Held): Place => ({
+    hold: (shares) => {
+      const full = shares.find((share) => !held.names.includes(share.name) && isUsedUp(share));
+      if (full !== undefined) {
+        const detail = `${full.most} requests at once of one ${full.kind}`;
+        throw new Refusal("rate_limited", { detail, retryAfterSeconds: RETRY_AFTER_SECONDS });
+      }
+      changed(held, () => {
+        held.names = [ALL, ...shares.map(({ name }) => name)];
+      });
+    },
+    whileWaiting: (work) => {
+      if (held.waits === 0 && countOf(ALL).waiting >= MOST_WAITING) return null;
+      changed(held, () => {
+        held.waits += 1;
+      });
+      return work().finally(() =>
+        changed(held, () => {
+          held.waits -= 1;
+        }),
+      );
+    },
+  });
+
   return async function bulkhead(c, next) {
-    if (isFull()) {
-      const detail = `${MOST_IN_FLIGHT} requests in flight`;
+    forgetLost();
+    if (countOf(ALL).working >= MOST_WORKING) {
+      const detail = `${MOST_WORKING} requests in flight`;
       return respondRefusal(
         c,
         new Refusal("overloaded", { detail, retryAfterSeconds: RETRY_AFTER_SECONDS }),
       );
     }
-    const request = {};
-    inFlight.set(request, now());
+    const held = enter();
+    c.set(KEY, placeOf(held));
     try {
       await next();
     } finally {
-      inFlight.delete(request);
+      leave(held);
     }
     return undefined;
   };
+}
+
+/** The place of a request that has come through `bulkhead`. */
+export function placeIn(context: Context): Place {
+  return context.get(KEY) as Place;
 }

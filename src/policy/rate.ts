@@ -68,7 +68,7 @@ async function assertWithin(
 }
 
 /** An IPv4 address, or the /64 of an IPv6 one: whoever has one of its addresses has them all. */
-function networkOf(address: string): string | null {
+export function networkOf(address: string): string | null {
   if (address.startsWith("127.") || address === "::1") return null;
   return address.includes(":") ? ipv6Network(address, 4) : address;
 }

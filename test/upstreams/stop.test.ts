@@ -515,12 +515,42 @@ describe("waiting for the end", () => {
     expect(result).toMatchObject({ outcome: "cancelled", run: { status: "cancelled" } });
   });
 
-  it("reads at most once a second", async () => {
+  it("backs off: a run that does not end is read twelve times in 25 s", async () => {
     const reads = Array<Step>(99).fill(says("cancelling"));
     const { slept } = await waitFor({ reads, waitMs: 25_000 });
-    expect(Math.max(...slept)).toBe(1_000);
+    expect(Math.max(...slept)).toBe(4_000);
     expect(slept.reduce((sum, ms) => sum + ms, 0)).toBe(25_000);
-    expect(slept.length).toBeLessThanOrEqual(30);
+    expect(slept).toHaveLength(12);
+  });
+
+  it("ends when the client leaves, with the last state that was read", async () => {
+    const leaving = new AbortController();
+    const script = answering(() => {
+      leaving.abort();
+      return says("cancelling");
+    });
+    const stopped = (await stop([says("cancelling")])).result;
+    const tools = { ...toolsWith(script), left: leaving.signal };
+    const until = tools.now() + 25_000;
+    const result = await waitUntilTerminal(tools, connectionWith(), TARGET, stopped, until);
+    expect(result).toMatchObject({ outcome: "cancelling" });
+    expect(sentIn(script)).toEqual(["GET"]);
+  });
+
+  it("ends at once when the client leaves in a pause, or has left before", async () => {
+    const stopped = (await stop([says("cancelling")])).result;
+    for (const when of ["before", "in a pause"]) {
+      const leaving = new AbortController();
+      const script = scripted([]);
+      const never = () => new Promise<never>(() => undefined);
+      const tools = { ...toolsWith(script), sleep: never, left: leaving.signal };
+      if (when === "before") leaving.abort();
+      const until = tools.now() + 25_000;
+      const waiting = waitUntilTerminal(tools, connectionWith(), TARGET, stopped, until);
+      leaving.abort();
+      expect(await waiting).toBe(stopped);
+      expect(sentIn(script)).toEqual([]);
+    }
   });
 
   it.each([

@@ -4,8 +4,9 @@ import { env } from "cloudflare:workers";
 import type { Run } from "../../src/runs/run.ts";
 import type { Connection, NextKey } from "../../src/upstreams/call.ts";
 import { createHealths } from "../../src/upstreams/health.ts";
-import type { ReadRun, UpstreamTools } from "../../src/upstreams/read.ts";
+import type { ReadRun } from "../../src/upstreams/read.ts";
 import type { Target, Upstream } from "../../src/upstreams/upstream.ts";
+import type { WaitTools } from "../../src/upstreams/wait.ts";
 import { KEY, type WireReply } from "./replies/replies.ts";
 
 /** 2026-11-22T18:30:00Z, later than every recording. */
@@ -76,7 +77,7 @@ export function encoded(body: BodyInit, encoding: string): Response {
   return new Response(body, { headers: { "content-encoding": encoding }, encodeBody: "manual" });
 }
 
-export interface ScriptedTools extends UpstreamTools {
+export interface ScriptedTools extends WaitTools {
   /** The pauses, in milliseconds. */
   readonly slept: readonly number[];
   /** What the ledger was asked about. */
@@ -112,6 +113,7 @@ export function toolsWith(
       return recalled;
     },
     traceparent: undefined,
+    left: new AbortController().signal,
     log: () => undefined,
   };
 }
