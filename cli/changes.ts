@@ -85,15 +85,20 @@ function sharedOf({ origins, shared_credentials: shared }: Json): Json {
   return { origins, shared_credentials: named };
 }
 
+/** By the name of each; a second entry of the same name is told from the first by its number. */
 function byIssuer(issuers: unknown): Json {
   if (!Array.isArray(issuers)) return {};
+  const met = new Map<string, number>();
   return Object.fromEntries(
-    issuers.map((issuer: unknown, index) => [
-      typeof issuer === "object" && issuer !== null && "issuer" in issuer
-        ? String(issuer.issuer)
-        : String(index),
-      issuer,
-    ]),
+    issuers.map((issuer: unknown, index) => {
+      const name =
+        typeof issuer === "object" && issuer !== null && "issuer" in issuer
+          ? String(issuer.issuer)
+          : String(index);
+      const count = (met.get(name) ?? 0) + 1;
+      met.set(name, count);
+      return [count === 1 ? name : `${name} (${count})`, issuer];
+    }),
   );
 }
 

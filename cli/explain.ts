@@ -7,7 +7,14 @@ import { loadBase } from "../src/config/load.ts";
 import { baseOf, type ConfigDocument, type TenantEntry } from "../src/config/schema.ts";
 import { Refusal } from "../src/failure.ts";
 import { ResponseParams, RunParams } from "../src/http/ask.ts";
-import { type Caller, grantedThreads, grantsRun, readClaims } from "../src/identity/claims.ts";
+import {
+  type Caller,
+  entryFor,
+  grantedThreads,
+  grantsRun,
+  readClaims,
+  unmetClaim,
+} from "../src/identity/claims.ts";
 import { authorise, type Decision, type Proof, type Question } from "../src/policy/authorise.ts";
 import { proofBy, proofIn } from "../src/policy/ownership.ts";
 import { readConfigFile, readText, UsageError } from "./config-file.ts";
@@ -98,7 +105,8 @@ function withWhatIsTakenAsRight(
   { issuers }: ConfigDocument,
   nowSeconds: number,
 ): { readonly payload: Payload; readonly notes: readonly string[] } {
-  const issuer = issuers.find((entry) => entry.issuer === claims["iss"]);
+  const entries = issuers.filter(({ issuer }) => issuer === claims["iss"]);
+  const issuer = entries.find((entry) => unmetClaim(claims, entry) === null) ?? entries[0];
   const usual: Payload = {
     iat: nowSeconds,
     exp: nowSeconds + LIFETIME_SECONDS,
@@ -185,11 +193,11 @@ export function explainOffline(
 function callerOf(config: ConfigDocument, payload: Payload, nowSeconds: number): Caller {
   const base = loadBase({ allowLoopbackHttp: true }, JSON.stringify(baseOf(config)));
   if ("problem" in base) throw new UsageError(base.problem);
-  const issuer = base.value.issuers.get(String(payload["iss"]));
-  if (issuer === undefined) {
+  const entries = base.value.issuers.get(String(payload["iss"]));
+  if (entries === undefined) {
     throw new Refusal("invalid_token", { detail: "claim iss: not an issuer of this config" });
   }
-  return readClaims(payload, issuer, nowSeconds);
+  return readClaims(payload, entryFor(entries, payload), nowSeconds);
 }
 
 function shown({ tenant, subject, scopes }: Caller) {

@@ -2,11 +2,11 @@
 // addresses that the config names, and those that they name; follows no redirect.
 import { allowInsecureRequests, customFetch, discoveryRequest } from "oauth4webapi";
 import * as z from "zod";
-import { Address, type Issuer, isLoopbackHttp } from "../src/config/schema.ts";
+import { type Issuer, isLoopbackHttp, KeyAddress } from "../src/config/schema.ts";
 import { parseJson, readBytes } from "../src/http/body.ts";
 import { plainAlgorithm } from "../src/identity/jwk.ts";
 import { fetchKeyDocument } from "../src/identity/key-endpoint.ts";
-import { readKeyDocument } from "../src/identity/key-set.ts";
+import { describeSkipped, readKeyDocument } from "../src/identity/key-set.ts";
 
 const TIMEOUT_MS = 5_000;
 const METADATA_BYTES = 256 * 1024;
@@ -39,7 +39,7 @@ export async function discoverJwksUri(fetcher: typeof fetch, issuer: string): Pr
       const name = JSON.stringify(metadata.issuer);
       throw new ProviderProblem(`calls itself ${name}, to the letter: set issuer to that`);
     }
-    if (Address.safeParse(metadata.jwks_uri).success) return metadata.jwks_uri;
+    if (KeyAddress.safeParse(metadata.jwks_uri).success) return metadata.jwks_uri;
     const named = JSON.stringify(metadata.jwks_uri);
     throw new ProviderProblem(`names ${named} as jwks_uri, which the gateway would not take`);
   }
@@ -76,22 +76,33 @@ async function readMetadata(
 /** What keys the issuer publishes, fetched and judged as the gateway does it. Throws `ProviderProblem`. */
 export async function describeKeys(fetcher: typeof fetch, issuer: Issuer): Promise<string> {
   const keys = await fetchKeyDocument(fetcher, issuer.jwks_uri ?? "")
-    .then((bytes) => readKeyDocument(bytes, issuer.algorithms))
+    .then((bytes) => readKeyDocument(bytes))
     .catch((error: unknown) => {
       throw new ProviderProblem(`has no keys to offer: ${reasonOf(error)}`);
     });
-  const nameless = issuer.allow_missing_kid && keys.only !== null ? [keys.only] : [];
-  const usable = [...keys.byKid.values(), ...nameless].map(({ algorithm }) => algorithm);
-  if (usable.length === 0) {
+  const reachable = keys.keys.filter(({ kid }) => kid !== undefined || issuer.allow_missing_kid);
+  if (reachable.length === 0) {
     throw new ProviderProblem("publishes a key without a kid: set allow_missing_kid to take it");
   }
-  const published = [...new Set(usable)].join(", ");
   const listed = issuer.algorithms.map(plainAlgorithm);
-  if (!usable.some((algorithm) => listed.includes(algorithm))) {
+  const usable = reachable.filter(({ algorithms }) =>
+    algorithms.some((algorithm) => listed.includes(algorithm)),
+  );
+  if (usable.length === 0) {
+    const published = namesOf(reachable).join(", ");
     const fitting = issuer.algorithms.join(", ");
     throw new ProviderProblem(`publishes keys for ${published}, but algorithms says ${fitting}`);
   }
-  return `publishes ${usable.length} ${usable.length === 1 ? "key" : "keys"} for ${published}`;
+  const served = namesOf(usable).filter((algorithm) => listed.includes(algorithm));
+  const { skipped } = keys;
+  const left =
+    skipped.length === 0 ? "" : `; ${skipped.length} cannot be used (${describeSkipped(skipped)})`;
+  const count = `${usable.length} ${usable.length === 1 ? "key" : "keys"}`;
+  return `publishes ${count} for ${served.join(", ")}${left}`;
+}
+
+function namesOf(keys: readonly { readonly algorithms: readonly string[] }[]): readonly string[] {
+  return [...new Set(keys.flatMap(({ algorithms }) => algorithms))];
 }
 
 function reasonOf(error: unknown): string {

@@ -7,6 +7,8 @@ type Json = Readonly<Record<string, unknown>>;
 const ADDRESS = {
   pattern: "^(https://[!-~]|http://(localhost|127\\.0\\.0\\.1|\\[::1\\])(:\\d+)?(/|$))[^?\\s]*$",
 };
+/** As above, and it may have a query. */
+const KEY_ADDRESS = { pattern: ADDRESS.pattern.replace("[^?\\s]", "[^#\\s]") };
 const DENIES = { properties: { effect: { const: "deny" } }, required: ["effect"] };
 /** Bindings and secrets of the gateway's own, as `OWN_NAMES` of the schema has them. */
 const OWN_NAMES = [
@@ -18,7 +20,8 @@ const OWN_NAMES = [
 export const SCHEMA_REFINEMENTS: Readonly<Record<string, Json>> = {
   // Neither is fine in an editor: `lint --online` puts the address in.
   "issuers.[]": { not: { required: ["jwks_uri", "jwks"] } },
-  "issuers.[].jwks_uri": ADDRESS,
+  "issuers.[].jwks_uri": KEY_ADDRESS,
+  "issuers.[].scopes_map": { minProperties: 1 },
   "upstreams.*.base_url": ADDRESS,
   "credential.client_credentials.token_url": ADDRESS,
   "credential.secret": { not: { pattern: `^(${OWN_NAMES.join("|")})$` } },

@@ -4,7 +4,8 @@
 export const SCHEMA_WORDS: Readonly<Record<string, string>> = {
   $schema: "Where editors find this schema.",
   issuers: "Whose tokens count, and for which tenants.",
-  "issuers.[].issuer": "Compared with the token's `iss`, to the letter.",
+  "issuers.[].issuer":
+    "Compared with the token's `iss`, to the letter. Of several entries with the same one, the first whose audiences and claims fit a token counts.",
   "issuers.[].jwks_uri":
     "Where the issuer's public keys are. `npm run gateway -- lint FILE --online` finds it.",
   "issuers.[].jwks": "The issuer's public keys themselves, in place of an address.",
@@ -14,8 +15,8 @@ export const SCHEMA_WORDS: Readonly<Record<string, string>> = {
   "issuers.[].algorithms": "What tokens may be signed with. Asymmetric only.",
   "issuers.[].types": "What the header's `typ` may be. A token without one counts as `JWT`.",
   "issuers.[].claims":
-    "Claims that a token must have with just this value; null: it must not have it.",
-  "issuers.[].claims.*": "The value that the claim must have.",
+    "Claims that a token must have with just this value; null: it must not have it; of a list, any will do.",
+  "issuers.[].claims.*": "The value that the claim must have, or a list of those that will do.",
   "issuers.[].tenant":
     "Which tenant a token speaks for: a fixed one, or what a claim says, of a list or by a map.",
   "issuers.[].tenant.claim": "The claim that names the tenant, or the names that lead to it.",
@@ -23,12 +24,19 @@ export const SCHEMA_WORDS: Readonly<Record<string, string>> = {
   "issuers.[].tenant.map": "The provider's own ids of organisations, and the tenants they mean.",
   "issuers.[].tenant.map.*": "The tenant that this id means.",
   "issuers.[].tenant.fixed": "Every token of this issuer speaks for this tenant.",
-  "issuers.[].scopes_claim": "The claim that holds the scopes: a string, or a list.",
+  "issuers.[].subject_claim":
+    "The claim that names the person: what runs are owned by. It must stay one person's.",
+  "issuers.[].scopes_claim":
+    "The claim that holds the scopes: a text with spaces or commas, a list, or an object by its names.",
+  "issuers.[].scopes_map":
+    "Roles or groups of `scopes_claim`, and the scopes that each stands for. What is not here gives none.",
+  "issuers.[].scopes_map.*": "The scopes that it stands for.",
   "issuers.[].granted_scopes": "Scopes that every token of this issuer has.",
   "issuers.[].max_lifetime_hours": "A token that lives longer is refused.",
   "issuers.[].max_stale_minutes":
     "How long keys outlive a key endpoint that gives no new ones; 0: not at all.",
-  "issuers.[].allow_missing_kid": "Take tokens without a key id, where there is one key only.",
+  "issuers.[].allow_missing_kid":
+    "Take tokens without a key id: by the certificate's thumbprint, or else by any of the first four keys that fit.",
   "issuers.[].accept_id_tokens": "Take ID tokens too, for providers whose frontends have no other.",
   "issuers.[].token_header":
     "The header that carries the token. Access's own is taken on the audit routes only.",

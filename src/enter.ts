@@ -3,7 +3,7 @@
 import type { ReadTools } from "./audit/api.ts";
 import type { AuditEvent } from "./audit/event.ts";
 import { deny, describe, findOwner, findRegistered } from "./audit/journal.ts";
-import type { Tenant, TrustedIssuer } from "./config/load.ts";
+import type { Tenant } from "./config/load.ts";
 import { asRefusal, type Reason, Refusal } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Ask } from "./http/ask.ts";
@@ -59,7 +59,7 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
   ask.place.hold(sharesOfAddress(ask.address));
   const caller = await authenticate(gateway, issuers, ask);
   const tenant = await gateway.config.tenant(caller.tenant);
-  if (tenant === null) throw noSuchTenant(issuers.get(caller.issuer));
+  if (tenant === null) throw noSuchTenant(caller);
   const described = await describe(gateway.audit, tenant, caller, ask.target, null, ask.request);
   const refused = recordRefusal(gateway, ask, tenant, described);
   const isService = ask.serviceScope !== undefined && caller.scopes.has(ask.serviceScope);
@@ -146,8 +146,7 @@ export async function enteredFor(
 }
 
 /** Where the token chose it, it chose badly; where the config did, the config is wrong. */
-function noSuchTenant(issuer: TrustedIssuer | undefined): Refusal {
-  const fixed = issuer !== undefined && "fixed" in issuer.tenant;
+function noSuchTenant({ isTenantFixed: fixed }: Caller): Refusal {
   const detail = fixed ? "an issuer is fixed to a tenant that is not there" : "no such tenant";
   return new Refusal(fixed ? "config_invalid" : "tenant_not_allowed", { detail });
 }

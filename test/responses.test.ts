@@ -265,6 +265,22 @@ describe("a grant", () => {
     expect(await gateway.calls()).toEqual([]);
   });
 
+  it("with an empty name in it covers nothing: a backend that had no id granted nothing", async () => {
+    const { start, cancel, gateway } = await open({ config: byGrant });
+    const id = await start({ metadata: { thread_id: "" } });
+    await gateway.forgetCalls();
+    for (const detail of [
+      { run_id: id, thread_id: "" },
+      { thread_id: "" },
+      { run_id: "" },
+      { run_id: "", thread_id: "" },
+      { run_id: "", thread_id: "thread_1" },
+    ]) {
+      expect((await cancel(id, { claims: granting(detail) })).status).toBe(404);
+    }
+    expect(await gateway.calls()).toEqual([]);
+  });
+
   it("without a thread is none for a run that is named by its thread", async () => {
     const { gateway } = await open({ config: byGrant });
     const ids = await gateway.startResponse();

@@ -1,12 +1,13 @@
 // The token that the gateway is asked with: the given one, or one of the local issuer's; and whose it is,
 // as far as the config can tell.
 import { decodeJwt } from "jose";
+import { trustedIssuer } from "../../src/config/load.ts";
 import type { ConfigDocument } from "../../src/config/schema.ts";
 import { Refusal } from "../../src/failure.ts";
-import { readClaims } from "../../src/identity/claims.ts";
+import { entryFor, readClaims } from "../../src/identity/claims.ts";
 import type { Secrets } from "../secrets-file.ts";
 import { readLocalKey } from "../token/local-key.ts";
-import { localIssuers, mintToken, tenantsNamedBy, trustedIssuer } from "../token/mint.ts";
+import { localIssuers, mintToken, tenantsNamedBy } from "../token/mint.ts";
 import { NO_RUN } from "./open-routes.ts";
 import type { Holder } from "./with-token.ts";
 
@@ -60,10 +61,11 @@ async function localToken(
 function holderOf(config: ConfigDocument, token: string): Holder | null {
   try {
     const payload = decodeJwt(token);
-    const issuer = config.issuers.find((entry) => entry.issuer === payload.iss);
-    if (issuer === undefined) return null;
+    const entries = config.issuers.filter(({ issuer }) => issuer === payload.iss);
+    if (entries.length === 0) return null;
     const nowSeconds = Math.floor(Date.now() / 1_000);
-    const { tenant, scopes, grants } = readClaims(payload, trustedIssuer(issuer), nowSeconds);
+    const issuer = entryFor(entries.map(trustedIssuer), payload);
+    const { tenant, scopes, grants } = readClaims(payload, issuer, nowSeconds);
     const entry = config.tenants[tenant];
     return entry === undefined ? null : { tenant, entry, scopes, grants };
   } catch (error) {

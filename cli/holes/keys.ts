@@ -32,10 +32,11 @@ export async function keyHoles({ issuers }: ConfigDocument): Promise<Hole[]> {
       const cure = "put the provider's own public keys there, or name its 'jwks_uri'";
       return [{ id: "key-of-everybody", path, message, cure }];
     }
-    const unfit = await importKeys(issuer.jwks.keys, issuer.algorithms).then(
-      (keys) => unfitFor(keys, issuer),
-      () => "one of the keys is no key, such as a point that is not on its curve",
-    );
+    const keys = await importKeys(issuer.jwks.keys);
+    const unfit =
+      keys.skipped.length > 0
+        ? "one of the keys is no key, such as a point that is not on its curve"
+        : unfitFor(keys, issuer);
     if (unfit === null) return [];
     const message = `${unfit}, so no token of this issuer is taken`;
     const cure = "copy the provider's keys again, or let 'algorithms' say what they are for";
@@ -46,11 +47,10 @@ export async function keyHoles({ issuers }: ConfigDocument): Promise<Hole[]> {
 
 /** Why no token could ever be verified, or null. */
 function unfitFor(keys: KeySet, { algorithms, allow_missing_kid }: Issuer): string | null {
-  const nameless = allow_missing_kid && keys.only !== null ? [keys.only] : [];
-  const usable = [...keys.byKid.values(), ...nameless];
+  const usable = keys.keys.filter(({ kid }) => kid !== undefined || allow_missing_kid);
   if (usable.length === 0) return "no key has a 'kid', and 'allow_missing_kid' is not set";
+  const served = new Set(usable.flatMap((key) => key.algorithms));
   const listed = algorithms.map(plainAlgorithm);
-  if (usable.some(({ algorithm }) => listed.includes(algorithm))) return null;
-  const fitting = [...new Set(usable.map(({ algorithm }) => algorithm))].join(", ");
-  return `the keys are for ${fitting}, and 'algorithms' says ${algorithms.join(", ")}`;
+  if (listed.some((algorithm) => served.has(algorithm))) return null;
+  return `the keys are for ${[...served].join(", ")}, and 'algorithms' says ${algorithms.join(", ")}`;
 }

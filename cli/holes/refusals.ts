@@ -18,7 +18,10 @@ const CURES: readonly (readonly [says: RegExp, cure: string])[] = [
   [/there is no tenant/, "add the tenant, or name one that is there"],
   [/there is no upstream/, "add the upstream, or name one that is there"],
   [/Unrecognized key/, "look for its right spelling in docs/config.md, or take it out"],
-  [/two entries have the same issuer/, "make one entry of the two"],
+  [
+    /two entries have the same issuer/,
+    "make one entry of the two, or let 'audiences' or 'claims' say which tokens are for which",
+  ],
   [/two rules share an id/, "give one of them another id: events call rules by it"],
   [/name is the gateway's own/, "keep the upstream's key under a name of its own"],
   [/a secret's name is upper case/, "put the key into a Worker secret, and the secret's name here"],

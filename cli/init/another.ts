@@ -18,7 +18,7 @@ export async function discover(fetcher: typeof fetch, issuer: string): Promise<D
 
 type Algorithms = Issuer["algorithms"];
 
-/** What an RSA or an EC key without an `alg` of its own is taken for. */
+/** What is proposed where the keys leave a choice, as RSA keys without an `alg` of their own do. */
 const USUAL: Algorithms = ["RS256", "ES256", "ES384", "EdDSA"];
 const UNKNOWN: Algorithms = ["RS256"];
 
@@ -28,9 +28,8 @@ export async function publishedAlgorithms(
   jwksUri: string,
 ): Promise<Algorithms> {
   try {
-    const { byKid, only } = await readKeyDocument(await fetchKeyDocument(fetcher, jwksUri), USUAL);
-    const keys = [...byKid.values(), ...(only === null ? [] : [only])];
-    const names = new Set(keys.map(({ algorithm }) => algorithm));
+    const { keys } = await readKeyDocument(await fetchKeyDocument(fetcher, jwksUri));
+    const names = new Set(keys.flatMap(({ algorithms }) => algorithms));
     const found = USUAL.filter((algorithm) => names.has(algorithm));
     return found.length > 0 ? found : UNKNOWN;
   } catch {

@@ -1,13 +1,23 @@
 // The local issuer's key, from the secret LOCAL_ISSUER_KEY: signs tokens on one's own machine.
 import { calculateJwkThumbprint, importJWK, type JWK } from "jose";
 import * as z from "zod";
-import { algorithmFor, PublishedKey } from "../../src/identity/jwk.ts";
+import { algorithmsOf } from "../../src/identity/jwk.ts";
 import { UsageError } from "../config-file.ts";
 import type { Secrets } from "../secrets-file.ts";
 
 export const LOCAL_ISSUER_KEY = "LOCAL_ISSUER_KEY";
 
-const PrivateJwk = PublishedKey.extend({ kty: z.enum(["EC", "OKP", "RSA"]), d: z.string() });
+const PrivateJwk = z.looseObject({
+  kty: z.enum(["EC", "OKP", "RSA"]),
+  crv: z.string().optional(),
+  x: z.string().optional(),
+  y: z.string().optional(),
+  n: z.string().optional(),
+  e: z.string().optional(),
+  d: z.string(),
+  kid: z.string().optional(),
+  alg: z.string().optional(),
+});
 type PrivateJwk = z.infer<typeof PrivateJwk>;
 
 export interface LocalKey {
@@ -38,7 +48,7 @@ export async function readLocalKey(secrets: Secrets): Promise<LocalKey | null> {
 
 /** By name, so that no private member slips through, whatever the kind of key. */
 function publicHalf({ kty, crv, x, y, n, e, ...jwk }: PrivateJwk, thumbprint: string): JWK {
-  const alg = jwk.alg ?? algorithmFor({ kty, crv }, ["RS256"]);
+  const alg = jwk.alg ?? algorithmsOf({ kty, crv })[0];
   const members = { kty, crv, x, y, n, e, kid: jwk.kid ?? thumbprint, alg, use: "sig" };
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 }

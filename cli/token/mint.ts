@@ -2,11 +2,12 @@
 // Signs with LOCAL_ISSUER_KEY alone: nobody else's tokens can be made here.
 import { randomUUID } from "node:crypto";
 import { calculateJwkThumbprint, type JWK, SignJWT } from "jose";
-import type { TrustedIssuer } from "../../src/config/load.ts";
+import { type ClaimWanted, valuesOf } from "../../src/config/entries.ts";
+import { trustedIssuer } from "../../src/config/load.ts";
 import type { ClaimPath, ConfigDocument, Issuer } from "../../src/config/schema.ts";
 import { Refusal } from "../../src/failure.ts";
 import { authenticate } from "../../src/identity/authenticate.ts";
-import { algorithmFor, type PublishedKey, plainAlgorithm } from "../../src/identity/jwk.ts";
+import { algorithmsOf, type PublicKey, plainAlgorithm } from "../../src/identity/jwk.ts";
 import { importKeys } from "../../src/identity/key-set.ts";
 import { UsageError } from "../config-file.ts";
 import { LOCAL_ISSUER_KEY, type LocalKey } from "./local-key.ts";
@@ -38,7 +39,7 @@ export interface MintedToken {
 /** An issuer of the config that publishes the local key's public half. */
 export interface LocalIssuer {
   readonly issuer: Issuer;
-  readonly published: PublishedKey;
+  readonly published: PublicKey;
 }
 
 /** Those of the config's issuers that the local key can sign for. */
@@ -63,17 +64,6 @@ export function tenantsNamedBy({ tenant }: Issuer): ReadonlyMap<string, string> 
   return new Map(Object.entries(tenant.map).map(([named, id]) => [id, named]));
 }
 
-/** An entry as the gateway holds it, so that its own checks can be asked. */
-export function trustedIssuer(issuer: Issuer): TrustedIssuer {
-  const { tenant } = issuer;
-  if ("fixed" in tenant) return { ...issuer, tenants: null };
-  const named =
-    "map" in tenant
-      ? Object.entries(tenant.map)
-      : tenant.allow.map((id): [string, string] => [id, id]);
-  return { ...issuer, tenants: new Map(named) };
-}
-
 /** Throws `UsageError` when no token of the local issuer can be as wished. */
 export async function mintToken(
   config: ConfigDocument,
@@ -95,12 +85,12 @@ export async function mintToken(
   const seconds = Math.floor(nowMs / 1_000);
   assertLifetime(issuer, wish.expiresInSeconds);
   const payload: Record<string, unknown> = { ...requiredClaims(issuer) };
-  setClaim(payload, issuer.scopes_claim, scopesFor(config, tenant, wish).join(" "));
+  setClaim(payload, issuer.scopes_claim, scopesClaim(issuer, scopesFor(config, tenant, wish)));
   if (!("fixed" in issuer.tenant)) setClaim(payload, issuer.tenant.claim, named);
   setClaim(payload, issuer.audience_claim, audienceFor(issuer, wish.audience));
+  setClaim(payload, issuer.subject_claim, wish.sub);
   Object.assign(payload, {
     iss: issuer.issuer,
-    sub: wish.sub,
     iat: seconds,
     exp: seconds + wish.expiresInSeconds,
     jti: randomUUID(),
@@ -110,7 +100,7 @@ export async function mintToken(
   const token = await new SignJWT(payload)
     .setProtectedHeader({ alg, typ: typeFor(issuer), ...kidOf(published) })
     .sign(await key.importFor(plainAlgorithm(alg)));
-  await assertAccepted(issuer, token, nowMs);
+  await assertAccepted(config, issuer, { token, tenant }, nowMs);
   return { token, tenant };
 }
 
@@ -169,13 +159,35 @@ function scopesFor(
   return tenants[tenant]?.rules.find(({ effect }) => effect === "allow")?.scopes ?? [];
 }
 
-/** Null in the config means that the claim must not be there. */
+/**
+ * What stands for these scopes where the provider's own words are mapped to scopes: a word that gives no
+ * other. Throws `UsageError` when there is none.
+ */
+function scopesClaim({ scopes_map }: Issuer, scopes: readonly string[]): string | string[] {
+  if (scopes_map === undefined) return scopes.join(" ");
+  const words = scopes.map((scope) => {
+    const fitting = Object.entries(scopes_map).filter(([, given]) => given.includes(scope));
+    const [word] = fitting.find(([, given]) => given.every((each) => scopes.includes(each))) ?? [];
+    if (word !== undefined) return word;
+    throw new UsageError(
+      `No token of this issuer has the scope '${scope}' and no other: 'scopes_map' of its entry gives ${listed([...new Set(Object.values(scopes_map).flat())])}.`,
+    );
+  });
+  return [...new Set(words)];
+}
+
+/** Null in the config means that the claim must not be there; of several values the first will do. */
 function requiredClaims({ claims }: Issuer): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== null));
+  const first = (wanted: ClaimWanted) => valuesOf(wanted)[0] ?? null;
+  return Object.fromEntries(
+    Object.entries(claims)
+      .map(([name, wanted]) => [name, first(wanted)] as const)
+      .filter(([, value]) => value !== null),
+  );
 }
 
 /** Writes a claim at the end of the names that lead to it. */
-function setClaim(payload: Record<string, unknown>, path: ClaimPath, value: string): void {
+function setClaim(payload: Record<string, unknown>, path: ClaimPath, value: unknown): void {
   const names = typeof path === "string" ? [path] : path;
   const last = names.at(-1) ?? "";
   let holder = payload;
@@ -206,9 +218,9 @@ function detailOf({ threadId, runId }: Grant) {
   };
 }
 
-function algorithmOf({ algorithms }: Issuer, published: PublishedKey): string {
-  const plain = algorithmFor(published, algorithms);
-  return algorithms.find((name) => plainAlgorithm(name) === plain) ?? plain;
+function algorithmOf({ algorithms }: Issuer, published: PublicKey): string {
+  const own = algorithmsOf(published);
+  return algorithms.find((name) => own.includes(plainAlgorithm(name))) ?? own[0] ?? "none";
 }
 
 /** The name that RFC 9068 gives to an access token, where the entry takes it. */
@@ -216,28 +228,36 @@ function typeFor({ types }: Issuer): string {
   return types.find((type) => /^(application\/)?at\+jwt$/i.test(type)) ?? types[0] ?? "JWT";
 }
 
-function kidOf({ kid }: PublishedKey): { readonly kid?: string } {
+function kidOf({ kid }: PublicKey): { readonly kid?: string } {
   return kid === undefined ? {} : { kid };
 }
 
 /** Asks the gateway's own code, so that what is handed out is what is taken. Throws `UsageError`. */
-async function assertAccepted(issuer: Issuer, token: string, nowMs: number): Promise<void> {
-  const trusted = trustedIssuer(issuer);
-  const bearer = issuer.token_header === "authorization";
-  const keys = await importKeys(issuer.jwks?.keys ?? [], issuer.algorithms);
+async function assertAccepted(
+  { issuers }: ConfigDocument,
+  { issuer, token_header }: Issuer,
+  { token, tenant }: MintedToken,
+  nowMs: number,
+): Promise<void> {
+  const entries = issuers.filter((entry) => entry.issuer === issuer).map(trustedIssuer);
+  const bearer = token_header === "authorization";
   try {
-    await authenticate(
-      { keys: () => Promise.resolve(keys), now: () => nowMs },
-      new Map([[issuer.issuer, trusted]]),
+    const caller = await authenticate(
+      { keys: ({ jwks }) => importKeys(jwks?.keys ?? []), now: () => nowMs },
+      new Map([[issuer, entries]]),
       {
         authorization: bearer ? `Bearer ${token}` : undefined,
         assertion: bearer ? undefined : token,
         defer: () => undefined,
       },
     );
+    if (caller.tenant === tenant) return;
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     const detail = error.detail ?? error.reason;
     throw new UsageError(`The gateway would not take such a token (${detail}).`);
   }
+  throw new UsageError(
+    `The gateway would take such a token for another entry of ${issuer}, which comes first.`,
+  );
 }

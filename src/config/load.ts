@@ -26,8 +26,8 @@ export interface TrustedIssuer extends Issuer {
 }
 
 export interface Base {
-  /** By the exact text of the `iss` claim. */
-  readonly issuers: ReadonlyMap<string, TrustedIssuer>;
+  /** By the exact text of the `iss` claim: the entries of that issuer, in the order of the config. */
+  readonly issuers: ReadonlyMap<string, readonly TrustedIssuer[]>;
   readonly upstreams: ReadonlyMap<string, UpstreamEntry>;
   readonly origins: ReadonlySet<string>;
   readonly sharedCredentials: ReadonlySet<string>;
@@ -59,7 +59,7 @@ export function loadBase(
   }
   return {
     value: {
-      issuers: new Map(issuers.map((issuer) => [issuer.issuer, trusted(issuer)])),
+      issuers: Map.groupBy(issuers.map(trustedIssuer), ({ issuer }) => issuer),
       upstreams: new Map(Object.entries(upstreams)),
       origins: new Set(origins),
       sharedCredentials: new Set(shared_credentials),
@@ -71,7 +71,8 @@ function httpsOnly(address: string): string {
   return `${address}: a deployed gateway allows https only`;
 }
 
-function trusted(issuer: Issuer): TrustedIssuer {
+/** An entry as the journey uses it. */
+export function trustedIssuer(issuer: Issuer): TrustedIssuer {
   const { tenant } = issuer;
   if ("fixed" in tenant) return { ...issuer, tenants: null };
   const named = "map" in tenant ? Object.entries(tenant.map) : tenant.allow.map((id) => [id, id]);

@@ -5,6 +5,7 @@ import { ALGORITHMS } from "../identity/jwk.ts";
 import { PublishedKeys } from "../identity/key-set.ts";
 import { REDACTABLE } from "../runs/normalise.ts";
 import { adapterOf, UPSTREAMS } from "../upstreams/index.ts";
+import { covers } from "./entries.ts";
 
 /** Also a KV key part and a Durable Object name, so it is narrow and compared byte by byte. */
 export const TENANT_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/;
@@ -44,13 +45,17 @@ export function isLoopbackHttp(address: string): boolean {
   return url?.protocol === "http:" && LOOPBACK.has(url.hostname);
 }
 
+/** Without user, fragment and query: an empty one of these leaves no trace in the parsed address. */
 function isPlainUrl(address: string): boolean {
+  return !address.includes("?") && isFetchable(address);
+}
+
+function isFetchable(address: string): boolean {
   // What a parser would drop without a word is no part of an address that people compare.
   if (!/^[!-~]+$/.test(address)) return false;
   const url = URL.parse(address);
   if (url === null || url.username !== "" || url.password !== "") return false;
-  // An empty query or fragment leaves no trace in the parsed address.
-  if (/[?#]/.test(address)) return false;
+  if (address.includes("#")) return false;
   return isLoopbackHttp(address) || (url.protocol === "https:" && !isInside(url.hostname));
 }
 
@@ -63,6 +68,11 @@ function isInside(hostname: string): boolean {
 
 export const Address = z.string().max(512).refine(isPlainUrl, {
   error: "must be an https URL of a public host name, without user, query or fragment",
+});
+
+/** Some providers tell apps apart by a query: `?appid=` of Entra ID. */
+export const KeyAddress = z.string().max(512).refine(isFetchable, {
+  error: "must be an https URL of a public host name, without user or fragment",
 });
 
 /** An asterisk may stand in a URL's host; here it would only look as if it covered others. */
@@ -80,6 +90,15 @@ const ClaimPath = z.union([ClaimName, z.array(ClaimName).min(1).max(4)], {
   error: "give a claim's name, or the list of names that lead to it",
 });
 export type ClaimPath = z.infer<typeof ClaimPath>;
+/** null: the claim is not there. */
+const ClaimValue = z.union([z.string().max(512), z.boolean(), z.null()]);
+const ClaimWanted = z.union([ClaimValue, z.array(ClaimValue).min(1).max(64)], {
+  error: "give a text, true, false or null, or a list of 1-64 of these",
+});
+
+const ScopesMap = z
+  .record(z.string().min(1).max(255), z.array(z.string().min(1).max(128)).min(1).max(16))
+  .refine((map) => Object.keys(map).length > 0, { error: "maps nothing, so no token has a scope" });
 
 const IssuerTenant = z.union(
   [
@@ -96,7 +115,7 @@ const IssuerTenant = z.union(
 export const Issuer = z
   .strictObject({
     issuer: z.string().min(1).max(512),
-    jwks_uri: Address.optional(),
+    jwks_uri: KeyAddress.optional(),
     jwks: z.strictObject({ keys: PublishedKeys }).optional(),
     audiences: z.array(z.string().min(1).max(512)).min(1),
     /** Where the audience stands: some providers' access tokens have no `aud`. */
@@ -104,10 +123,17 @@ export const Issuer = z
     algorithms: z.array(z.enum(ALGORITHMS)).min(1).default(["RS256"]),
     /** A token without `typ` counts as `JWT`. */
     types: z.array(z.string().min(1).max(64)).min(1).default(["at+jwt", "JWT"]),
-    /** Claims that must have exactly this value, such as `{"token_use": "access"}`; null: must not be there. */
-    claims: z.record(ClaimName, z.union([z.string().max(512), z.boolean(), z.null()])).default({}),
+    /**
+     * Claims that must have exactly this value, such as `{"token_use": "access"}`; null: must not be there;
+     * of a list, any value will do.
+     */
+    claims: z.record(ClaimName, ClaimWanted).default({}),
     tenant: IssuerTenant,
+    /** Where the person's id stands: what runs are owned by, and what events call the actor. */
+    subject_claim: ClaimPath.default("sub"),
     scopes_claim: ClaimPath.default("scope"),
+    /** What stands at `scopes_claim`, such as roles or groups, to scopes. What is not here gives none. */
+    scopes_map: ScopesMap.optional(),
     /** Scopes that every token of this issuer has, for providers whose tokens carry none. */
     granted_scopes: z.array(z.string().min(1).max(128)).max(16).default([]),
     max_lifetime_hours: z.int().min(1).max(744).default(24),
@@ -255,12 +281,20 @@ export const TenantEntry = TenantShape.refine(
 );
 export type TenantEntry = z.infer<typeof TenantEntry>;
 
+/** Two entries may share an issuer where a token can tell which of them is meant. */
 const Issuers = z
   .array(Issuer)
   .min(1)
-  .refine((issuers) => new Set(issuers.map((entry) => entry.issuer)).size === issuers.length, {
-    error: "two entries have the same issuer",
-  });
+  .refine(
+    (issuers) =>
+      issuers.every((entry, index) =>
+        issuers
+          .slice(0, index)
+          .filter(({ issuer }) => issuer === entry.issuer)
+          .every((other) => !covers(other, entry) || !covers(entry, other)),
+      ),
+    { error: "two entries have the same issuer, and the same audiences and claims" },
+  );
 const UpstreamName = z
   .string()
   .regex(/^[A-Za-z0-9_-]{1,64}$/, "an upstream's name is 1-64 letters, digits, '_' and '-'");

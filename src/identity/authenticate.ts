@@ -2,7 +2,8 @@
 import type { TrustedIssuer } from "../config/load.ts";
 import type { Issuer } from "../config/schema.ts";
 import { Refusal } from "../failure.ts";
-import { type Caller, readClaims } from "./claims.ts";
+import { type Caller, entryFor, readClaims } from "./claims.ts";
+import { plainAlgorithm } from "./jwk.ts";
 import type { Keys } from "./keys.ts";
 import { invalidToken, type Jws, readBearer, readJwt, readPayload } from "./token.ts";
 import { verifyJws } from "./verify.ts";
@@ -21,7 +22,7 @@ export interface Credentials {
   readonly defer: (work: Promise<unknown>) => void;
 }
 
-type Issuers = ReadonlyMap<string, TrustedIssuer>;
+type Issuers = ReadonlyMap<string, readonly TrustedIssuer[]>;
 
 /**
  * Throws `Refusal`: `missing_token`, `invalid_token` (any defect), `tenant_not_allowed`,
@@ -34,11 +35,14 @@ export async function authenticate(
 ): Promise<Caller> {
   const [compact, header] = presented(credentials, issuers);
   const token = readJwt(compact);
-  const issuer = issuers.get(token.claimedIssuer);
-  if (issuer === undefined) throw invalidToken("claim iss: not a configured issuer");
-  if (issuer.token_header !== header) throw invalidToken(`not taken from the header ${header}`);
+  const entries = issuers.get(token.claimed.iss);
+  if (entries === undefined) throw invalidToken("claim iss: not a configured issuer");
+  const taken = entries.filter(({ token_header }) => token_header === header);
+  if (taken.length === 0) throw invalidToken(`not taken from the header ${header}`);
+  // What is signed says which entry is meant, and from here on no other entry has a say.
+  const issuer = entryFor(taken, token.claimed);
   assertHeader(token, issuer);
-  const keySet = await keys(issuer, token.header.kid, credentials.defer);
+  const keySet = await keys(issuer, token.header, credentials.defer);
   const payload = await verifyJws(token, keySet, { allowMissingKid: issuer.allow_missing_kid });
   return readClaims(readPayload(payload), issuer, Math.floor(now() / 1_000));
 }
@@ -51,13 +55,15 @@ function presented(
     return [readBearer(authorization), "authorization"];
   }
   const header = "cf-access-jwt-assertion";
-  const configured = issuers.values().some(({ token_header }) => token_header === header);
+  const configured = issuers
+    .values()
+    .some((entries) => entries.some(({ token_header }) => token_header === header));
   if (assertion !== undefined && configured) return [assertion, header];
   throw new Refusal("missing_token", { detail: "no token where one is taken from" });
 }
 
 function assertHeader({ header }: Jws, { algorithms, types, allow_missing_kid }: Issuer): void {
-  if (!algorithms.some((algorithm) => algorithm === header.alg)) {
+  if (!algorithms.map(plainAlgorithm).includes(plainAlgorithm(header.alg))) {
     throw invalidToken("header alg: not on the issuer's list");
   }
   if (header.kid === undefined && !allow_missing_kid) throw invalidToken("header kid: missing");

@@ -1,5 +1,6 @@
 // A verified payload → the caller. Every claim is checked before it is used; none is trusted by shape.
 import * as z from "zod";
+import { valuesOf } from "../config/entries.ts";
 import type { TrustedIssuer } from "../config/load.ts";
 import type { ClaimPath } from "../config/schema.ts";
 import { Refusal } from "../failure.ts";
@@ -8,9 +9,10 @@ import { invalidToken } from "./token.ts";
 
 /** Clocks differ: a token is taken this long after its end and before its beginning. */
 const SKEW_SECONDS = 60;
-const MAX_AUDIENCES = 16;
-const MAX_SCOPES = 256;
+const MAX_AUDIENCES = 64;
 const MAX_GRANTS = 64;
+/** Where providers write which app got the token: RFC 9068, OpenID Connect, ADFS and Entra ID 1.0, Okta. */
+const CLIENT_CLAIMS = ["client_id", "azp", "appid", "cid"];
 /** What OpenID Connect Core §2 and §3.3.2.11 put in ID tokens, which say who somebody is, not what may be done. */
 const ID_TOKEN_CLAIMS = ["nonce", "at_hash", "c_hash"];
 
@@ -28,6 +30,8 @@ export interface Caller {
   readonly issuer: string;
   readonly subject: string;
   readonly tenant: string;
+  /** The config chose the tenant, and not the token. */
+  readonly isTenantFixed: boolean;
   readonly scopes: ReadonlySet<string>;
   readonly grants: readonly Grant[];
   readonly clientId: string | null;
@@ -46,49 +50,68 @@ export const Name = z
 /** Seconds since the epoch. Finite by zod's own rule, so an `exp` of 1e400 is none. */
 const Instant = z.number();
 
-const Claims = z.object({
-  sub: Name,
+const Times = z.object({
   exp: Instant,
   iat: Instant.optional(),
   nbf: Instant.optional(),
 });
 
 /** One audience may stand for a list of one (RFC 7519 §4.1.3). */
-const Audiences = z.union([
-  z.string().transform((audience) => [audience]),
-  z.array(z.string()).max(MAX_AUDIENCES),
-]);
+const Audiences = z.union([z.string().transform((audience) => [audience]), z.array(z.string())]);
 
 /** Strict: a member that is not known here may narrow the grant, and a misspelt one must not widen it. */
 const GrantDetail = z.strictObject({
   type: z.literal("run_cancel"),
-  thread_id: z.string().optional(),
-  run_id: z.string().optional(),
+  // An empty name names nothing: a backend that had no id to write in has granted nothing.
+  thread_id: z.string().min(1).optional(),
+  run_id: z.string().min(1).optional(),
 });
+
+/**
+ * The one of an issuer's entries that a token is for: the first whose audience and `claims` it has. An
+ * only entry is it unasked, so that what the token lacks is told by name. The payload may be unverified;
+ * whoever takes the caller from it has to verify it with that entry's keys.
+ * Throws `invalid_token` when the token is for none of several.
+ */
+export function entryFor(entries: readonly TrustedIssuer[], payload: Payload): TrustedIssuer {
+  const [only, ...others] = entries;
+  const entry =
+    others.length === 0
+      ? only
+      : entries.find(
+          (each) => audienceDefect(payload, each) === null && unmetClaim(payload, each) === null,
+        );
+  if (entry !== undefined) return entry;
+  throw invalidToken("has the audience and claims of no entry of its issuer");
+}
 
 /**
  * Throws `invalid_token` for a claim that is missing or no good, `tenant_not_allowed` when the token
  * names a tenant that its issuer may not speak for.
  */
 export function readClaims(payload: Payload, issuer: TrustedIssuer, nowSeconds: number): Caller {
-  const parsed = Claims.safeParse(payload);
-  if (!parsed.success) {
-    throw badClaim(String(parsed.error.issues[0]?.path[0]), "missing or malformed");
+  const subject = Name.safeParse(claimAt(payload, issuer.subject_claim));
+  if (!subject.success) throw badClaim(issuer.subject_claim, "missing or malformed");
+  const times = Times.safeParse(payload);
+  if (!times.success) {
+    throw badClaim(String(times.error.issues[0]?.path[0]), "missing or malformed");
   }
   if (payload["iss"] !== issuer.issuer) throw badClaim("iss", "not the issuer whose keys fit");
-  assertTimes(parsed.data, issuer, nowSeconds);
-  assertAudience(payload, issuer);
+  assertTimes(times.data, issuer, nowSeconds);
+  const defect = audienceDefect(payload, issuer);
+  if (defect !== null) throw badClaim(issuer.audience_claim, defect);
   assertPurpose(payload, issuer);
   const tokenId = nameOrNull(payload["jti"]);
   // One that cannot be named cannot be revoked.
   if (tokenId === null && Object.hasOwn(payload, "jti")) throw badClaim("jti", "malformed");
   return {
     issuer: issuer.issuer,
-    subject: parsed.data.sub,
+    subject: subject.data,
     tenant: tenantOf(payload, issuer),
+    isTenantFixed: "fixed" in issuer.tenant,
     scopes: scopesOf(payload, issuer),
     grants: grantsOf(payload["authorization_details"]),
-    clientId: nameOrNull(payload["client_id"] ?? payload["azp"]),
+    clientId: clientOf(payload),
     tokenId,
   };
 }
@@ -104,7 +127,7 @@ function nameOf(path: ClaimPath): string {
 
 /** RFC 7519 §4.1.4–4.1.6, with bounds: a token for ever is a password. */
 function assertTimes(
-  { exp, nbf, iat }: z.infer<typeof Claims>,
+  { exp, nbf, iat }: z.infer<typeof Times>,
   { max_lifetime_hours }: TrustedIssuer,
   now: number,
 ): void {
@@ -116,27 +139,41 @@ function assertTimes(
   if (iat !== undefined && iat > now + SKEW_SECONDS) throw badClaim("iat", "in the future");
 }
 
-function assertAudience(payload: Payload, { audiences, audience_claim }: TrustedIssuer): void {
+/** Why the token is not for this gateway, or null. */
+function audienceDefect(
+  payload: Payload,
+  { audiences, audience_claim }: TrustedIssuer,
+): string | null {
   const named = Audiences.safeParse(claimAt(payload, audience_claim));
-  if (!named.success) throw badClaim(audience_claim, "missing or malformed");
-  if (!named.data.some((audience) => audiences.includes(audience))) {
-    throw badClaim(audience_claim, "no audience of this gateway");
-  }
+  if (!named.success) return "missing or malformed";
+  if (named.data.length > MAX_AUDIENCES) return `more than ${MAX_AUDIENCES} audiences`;
+  const isOurs = named.data.some((audience) => audiences.includes(audience));
+  return isOurs ? null : "no audience of this gateway";
+}
+
+/** The first claim that is not as the entry wants it, or null. */
+export function unmetClaim(
+  payload: Payload,
+  { claims }: Pick<TrustedIssuer, "claims">,
+): string | null {
+  const unmet = Object.entries(claims).find(([name, wanted]) => {
+    const value = claimAt(payload, name) ?? null;
+    return !valuesOf(wanted).some((each) => each === value);
+  });
+  return unmet?.[0] ?? null;
 }
 
 /** RFC 8725 §3.12: a token that its issuer made for something else is none for this. */
-function assertPurpose(payload: Payload, { claims, accept_id_tokens }: TrustedIssuer): void {
-  for (const [name, value] of Object.entries(claims)) {
-    if ((claimAt(payload, name) ?? null) !== value) {
-      throw badClaim(name, "not as the issuer's config requires");
-    }
-  }
+function assertPurpose(payload: Payload, issuer: TrustedIssuer): void {
+  const unmet = unmetClaim(payload, issuer);
+  if (unmet !== null) throw badClaim(unmet, "not as the issuer's config requires");
   // RFC 7800 §3: it is worth something to whoever proves a key, and no proof is taken here.
   if (Object.hasOwn(payload, "cnf")) throw badClaim("cnf", "bound to its sender");
   // RFC 8417 §2.2: an event, such as a logout, is no permission, whatever its `typ` says.
   if (Object.hasOwn(payload, "events")) throw badClaim("events", "a security event");
   const mark = ID_TOKEN_CLAIMS.find((name) => Object.hasOwn(payload, name));
-  if (mark !== undefined && !accept_id_tokens) throw badClaim(mark, "only ID tokens have it");
+  if (mark !== undefined && !issuer.accept_id_tokens)
+    throw badClaim(mark, "only ID tokens have it");
 }
 
 /** Own members only: a claim named `constructor` or `__proto__` leads nowhere. */
@@ -164,13 +201,37 @@ function tenantOf(payload: Payload, { tenant, tenants }: TrustedIssuer): string 
   return allowed;
 }
 
-/** A space-separated string (RFC 8693 §4.2), or the array that some providers send. */
-function scopesOf(payload: Payload, { scopes_claim, granted_scopes }: TrustedIssuer) {
+function scopesOf(payload: Payload, issuer: TrustedIssuer): Set<string> {
+  const { scopes_claim, scopes_map, granted_scopes } = issuer;
   const value = claimAt(payload, scopes_claim);
-  const list: unknown[] =
-    typeof value === "string" ? value.split(" ") : Array.isArray(value) ? value : [];
-  const scopes = list.filter((scope) => typeof scope === "string").filter((scope) => scope !== "");
-  return new Set([...granted_scopes, ...scopes.slice(0, MAX_SCOPES)]);
+  const scopes =
+    scopes_map === undefined
+      ? wordsOf(value)
+      : namesIn(value, scopes_map).flatMap((name) => scopes_map[name] ?? []);
+  return new Set([...granted_scopes, ...scopes]);
+}
+
+/**
+ * Scopes or roles in the shapes that providers have: a text with spaces (RFC 8693 §4.2) or commas (Clerk's
+ * templates), a list, or an object whose names they are (Zitadel). The size of a token bounds them.
+ */
+function wordsOf(value: unknown): string[] {
+  if (typeof value === "string") return value.split(/[ ,]+/).filter((word) => word !== "");
+  if (Array.isArray(value)) return value.filter((word) => typeof word === "string" && word !== "");
+  if (typeof value !== "object" || value === null) return [];
+  // A name that is there to say no says no.
+  return Object.entries(value).flatMap(([name, given]) => (given && name !== "" ? [name] : []));
+}
+
+/** Those that the map knows. A text may be one name with spaces in it: a group's, where there is one only. */
+function namesIn(value: unknown, map: Readonly<Record<string, unknown>>): string[] {
+  if (typeof value === "string" && Object.hasOwn(map, value)) return [value];
+  return wordsOf(value).filter((word) => Object.hasOwn(map, word));
+}
+
+function clientOf(payload: Payload): string | null {
+  const names = CLIENT_CLAIMS.map((claim) => nameOrNull(payload[claim]));
+  return names.find((name) => name !== null) ?? null;
 }
 
 /** Details of other types, or malformed ones, grant nothing; they spoil nothing either. */

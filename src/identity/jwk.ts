@@ -1,27 +1,31 @@
-// One published key: whether it may be used, for which algorithm, and whether it is so wrong that its
-// whole document is refused. Pure; RFC 7517, and the key hygiene of RFC 8725 §3.5.
+// One entry of a key document: usable, and for what; or for something else; or unusable, and why. An
+// unusable key is as good as not published. Pure; RFC 7517, and the key hygiene of RFC 8725 §3.5.
 import * as z from "zod";
 
 /** Asymmetric ones only: a key that verifies must not be able to sign. */
 export const ALGORITHMS = [
   ...(["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"] as const),
-  ...(["RS384", "RS512", "PS384", "PS512"] as const),
+  ...(["RS384", "RS512", "PS384", "PS512", "ES512"] as const),
 ] as const;
 export type Algorithm = (typeof ALGORITHMS)[number];
 
-export const PublishedKey = z.looseObject({
-  kty: z.string(),
-  kid: z.string().optional(),
-  use: z.string().optional(),
-  key_ops: z.array(z.string()).optional(),
-  alg: z.string().optional(),
-  crv: z.string().optional(),
-  n: z.string().optional(),
-  e: z.string().optional(),
-  x: z.string().optional(),
-  y: z.string().optional(),
-});
-export type PublishedKey = z.infer<typeof PublishedKey>;
+/** A usable key as a JWK. Members that are not named here stay as they were published. */
+export interface PublicKey {
+  readonly kty: string;
+  readonly crv?: string;
+  readonly n?: string;
+  readonly e?: string;
+  readonly x?: string;
+  readonly y?: string;
+  readonly kid?: string;
+  readonly alg?: string;
+}
+
+/** Providers publish keys of other uses beside their signing keys; those are no defect. */
+export type Judged =
+  | { readonly verdict: "usable"; readonly key: PublicKey }
+  | { readonly verdict: "for something else" }
+  | { readonly verdict: "unusable"; readonly reason: string };
 
 const RSA_MIN_BITS = 2_048;
 const RSA_MAX_BITS = 8_192;
@@ -29,16 +33,72 @@ const E_MIN = 65_537n;
 /** What BoringSSL takes at most; a larger one buys nothing but the verifier's time. */
 const E_MAX = 2n ** 33n;
 
-const BASE64URL = /^[A-Za-z0-9_-]+$/;
+/** RFC 7518 §2 wants neither padding nor the letters `+` and `/`; some providers publish them. */
+const BASE64 = /^[A-Za-z0-9_+/-]+={0,2}$/;
+/** Far more than any number or coordinate of a key takes: longer ones are not read. */
+const MAX_TEXT = 2_048;
 
 /** RFC 7518 §6: what holds the secret half, and what is a secret by itself. */
 const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
-/** What a key of this kind could be used for; of `EdDSA` and `Ed25519` the older name (RFC 9864). */
-function algorithmsOf({ kty, crv }: PublishedKey): readonly Algorithm[] {
-  if (kty === "RSA") return ["RS256", "PS256", "RS384", "RS512", "PS384", "PS512"];
+const Entry = z.record(z.string(), z.unknown());
+/** What an entry says of itself. Its numbers are read by the judge of its kind. */
+const About = z.looseObject({
+  kty: z.string(),
+  crv: z.string().optional(),
+  kid: z.string().optional(),
+  use: z.string().optional(),
+  key_ops: z.array(z.string()).optional(),
+  alg: z.string().optional(),
+});
+type About = z.infer<typeof About>;
+
+/**
+ * Judges one entry of a document's `keys`. A member that is null counts as left out, and an empty
+ * `kid` as none. A reason is in words for the log, which hold nothing of the entry.
+ */
+export function judgeKey(entry: unknown): Judged {
+  const members = Entry.safeParse(entry);
+  if (!members.success) return unusable("an entry that is no object");
+  if (members.data["kty"] === "oct") return unusable("a secret key: only public keys are wanted");
+  // Before nulls are left out: who publishes the member at all publishes it whole the next time.
+  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(members.data, name))) {
+    return unusable("a private key: give its public half only");
+  }
+  const parsed = About.safeParse(withoutEmpty(members.data));
+  if (!parsed.success) {
+    return unusable(
+      `a key whose ${String(parsed.error.issues[0]?.path[0])} is missing or malformed`,
+    );
+  }
+  const about = parsed.data;
+  if (!isForTokens(about)) return { verdict: "for something else" };
+  return about.kty === "RSA" ? judgeRsa(about) : judgeCurve(about);
+}
+
+function unusable(reason: string): Judged {
+  return { verdict: "unusable", reason };
+}
+
+function withoutEmpty(entry: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const said = Object.entries(entry).filter(([name, value]) =>
+    name === "kid" ? value !== null && value !== "" : value !== null,
+  );
+  return Object.fromEntries(said);
+}
+
+interface Kind {
+  readonly kty: string;
+  readonly crv?: string | undefined;
+  readonly alg?: string | undefined;
+}
+
+/** What a key of this kind can be used for; of `EdDSA` and `Ed25519` the older name (RFC 9864). */
+function algorithmsOfKind({ kty, crv }: Kind): readonly Algorithm[] {
+  if (kty === "RSA") return ["RS256", "PS256", "RS384", "PS384", "RS512", "PS512"];
   if (kty === "EC" && crv === "P-256") return ["ES256"];
   if (kty === "EC" && crv === "P-384") return ["ES384"];
+  if (kty === "EC" && crv === "P-521") return ["ES512"];
   if (kty === "OKP" && crv === "Ed25519") return ["EdDSA"];
   return [];
 }
@@ -48,62 +108,62 @@ export function plainAlgorithm(name: string): string {
   return name === "Ed25519" ? "EdDSA" : name;
 }
 
-/** False for keys of other uses and kinds: providers publish such beside their signing keys. */
-export function isForUs(key: PublishedKey): boolean {
-  const { use, key_ops, alg } = key;
+/** What a key verifies, in plain names: its own `alg` and nothing else, or else all that its kind can. */
+export function algorithmsOf(key: Kind): readonly string[] {
+  const { alg } = key;
+  const fitting: readonly string[] = algorithmsOfKind(key);
+  if (alg === undefined) return fitting;
+  return fitting.filter((name) => name === plainAlgorithm(alg));
+}
+
+function isForTokens(about: About): boolean {
+  const { use, key_ops } = about;
   if (use !== undefined && use !== "sig") return false;
   if (key_ops !== undefined && !key_ops.includes("verify")) return false;
-  const fitting = algorithmsOf(key);
-  return alg === undefined
-    ? fitting.length > 0
-    : fitting.some((name) => name === plainAlgorithm(alg));
+  return algorithmsOf(about).length > 0;
 }
 
-/** One key, one algorithm: its own, or else the first on the issuer's list that it fits. */
-export function algorithmFor(key: PublishedKey, listed: readonly Algorithm[]): string {
-  if (key.alg !== undefined) return plainAlgorithm(key.alg);
-  const fitting: readonly string[] = algorithmsOf(key);
-  return listed.map(plainAlgorithm).find((name) => fitting.includes(name)) ?? fitting[0] ?? "none";
-}
-
-/** Why the whole document must be refused, or null. A provider that publishes such a key is not well. */
-export function defectOf(key: PublishedKey): string | null {
-  if (key.kty === "oct") return "a secret key: only public keys are wanted";
-  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(key, name))) {
-    return "a private key: give its public half only";
-  }
-  if (!isForUs(key)) return null;
-  return key.kty === "RSA" ? rsaDefectOf(key) : curveDefectOf(key);
-}
-
-function rsaDefectOf(key: PublishedKey): string | null {
-  const n = integerOf(key.n);
-  const e = integerOf(key.e);
-  if (n === null || e === null) return "an RSA key without n or e";
+function judgeRsa(about: About): Judged {
+  const n = integerOf(about["n"]);
+  const e = integerOf(about["e"]);
+  if (n === null || e === null) return unusable("an RSA key without n or e");
   const bits = n.toString(2).length;
-  if (bits < RSA_MIN_BITS || bits > RSA_MAX_BITS) return `an RSA key of ${bits} bits`;
-  if (e < E_MIN || e > E_MAX || e % 2n === 0n) return "an RSA key with an unsafe exponent";
-  if (n % 2n === 0n) return "an RSA key with an even modulus";
-  return isRoca(n) ? "an RSA key of the ROCA kind (CVE-2017-15361)" : null;
+  if (bits < RSA_MIN_BITS || bits > RSA_MAX_BITS) return unusable(`an RSA key of ${bits} bits`);
+  if (e < E_MIN || e > E_MAX || e % 2n === 0n) {
+    return unusable("an RSA key with an unsafe exponent");
+  }
+  if (n % 2n === 0n) return unusable("an RSA key with an even modulus");
+  if (isRoca(n)) return unusable("an RSA key of the ROCA kind (CVE-2017-15361)");
+  return usable(about, { n: textOf(n), e: textOf(e) });
+}
+
+function usable(about: About, numbers: Partial<PublicKey>): Judged {
+  return { verdict: "usable", key: { ...about, ...numbers } as PublicKey };
 }
 
 /** Bytes of a coordinate (RFC 7518 §6.2.1, RFC 8037 §2). Whether the point is on its curve, the import tells. */
 const COORDINATE_BYTES: Readonly<Record<string, number>> = {
   "P-256": 32,
   "P-384": 48,
+  "P-521": 66,
   Ed25519: 32,
 };
 
-function curveDefectOf({ kty, crv = "", x, y }: PublishedKey): string | null {
-  const coordinates = kty === "EC" ? [x, y] : [x];
-  const whole = coordinates.every(
-    (text) =>
-      text !== undefined &&
-      BASE64URL.test(text) &&
-      Buffer.from(text, "base64url").byteLength === COORDINATE_BYTES[crv],
-  );
-  if (!whole) return `a key on ${crv} without whole coordinates`;
-  return crv === "Ed25519" && isOfSmallOrder(x ?? "") ? "an Ed25519 key of small order" : null;
+function judgeCurve(about: About): Judged {
+  const { kty, crv = "" } = about;
+  const [x, y] = [about["x"], about["y"]].map((text) => coordinateOf(text, crv));
+  if (x === null || x === undefined || (kty === "EC" && (y === null || y === undefined))) {
+    return unusable(`a key on ${crv} without whole coordinates`);
+  }
+  if (crv === "Ed25519" && isOfSmallOrder(x)) return unusable("an Ed25519 key of small order");
+  return usable(about, { x, ...(kty === "EC" && y ? { y } : {}) });
+}
+
+/** In base64url, or null when it is none: every coordinate is written in full (RFC 7518 §6.2.1.2). */
+function coordinateOf(text: unknown, crv: string): string | null {
+  if (typeof text !== "string" || text.length > MAX_TEXT || !BASE64.test(text)) return null;
+  const bytes = Buffer.from(text, "base64url");
+  return bytes.byteLength === COORDINATE_BYTES[crv] ? bytes.toString("base64url") : null;
 }
 
 /**
@@ -126,10 +186,16 @@ function isOfSmallOrder(x: string): boolean {
   return SMALL_ORDER.has(point.toString("hex"));
 }
 
-/** RFC 7518 §2, Base64urlUInt. Null when it is none, or too long to be worth reading. */
-function integerOf(text: string | undefined): bigint | null {
-  if (text === undefined || text.length > 2_048 || !BASE64URL.test(text)) return null;
+/** RFC 7518 §2, Base64urlUInt, with or without zeros before it. Null when it is none, or too long. */
+function integerOf(text: unknown): bigint | null {
+  if (typeof text !== "string" || text.length > MAX_TEXT || !BASE64.test(text)) return null;
   return BigInt(`0x${Buffer.from(text, "base64url").toString("hex") || "0"}`);
+}
+
+/** The one spelling of a number: no zero before it, no padding. */
+function textOf(number: bigint): string {
+  const hex = number.toString(16);
+  return Buffer.from(hex.padStart(hex.length + (hex.length % 2), "0"), "hex").toString("base64url");
 }
 
 /**

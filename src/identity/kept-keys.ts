@@ -1,7 +1,7 @@
 // What an isolate knows of one issuer's keys, and what that allows at a given time. Data only: no I/O, no
 // clock, and nothing that waits.
 import type { Issuer } from "../config/schema.ts";
-import type { KeySet } from "./key-set.ts";
+import { hasKeyFor, type KeyHint, type KeySet } from "./key-set.ts";
 import { createUnknownKids, type UnknownKids } from "./unknown-kids.ts";
 
 /** A key that its provider withdraws is refused after this long at the latest. */
@@ -26,6 +26,8 @@ export interface Kept {
   /** An attempt is under way, in whichever request began it. */
   asking: boolean;
   retryAt: number;
+  /** What was last said in the log of keys that are skipped. */
+  toldSkipped: string;
   readonly unknown: UnknownKids;
 }
 
@@ -44,12 +46,13 @@ export function nothing(): Kept {
     failures: 0,
     asking: false,
     retryAt: NEVER,
+    toldSkipped: "",
     unknown: createUnknownKids(),
   };
 }
 
-export function isKnown({ keys }: Pick<Kept, "keys">, kid: string | undefined): boolean {
-  return keys !== null && (kid === undefined || keys.byKid.has(kid));
+export function isKnown({ keys }: Pick<Kept, "keys">, hint: KeyHint): boolean {
+  return keys !== null && hasKeyFor(keys, hint);
 }
 
 export function isFresh({ fetchedAt }: Kept, now: number): boolean {

@@ -1,7 +1,9 @@
 // The provider's key endpoint: one request, bounded in time and size, never redirected.
 import { readBytes } from "../http/body.ts";
+import { VERSION } from "../version.ts";
 
-const FETCH_TIMEOUT_MS = 2_000;
+/** Some take three seconds when they have not been asked for a while. */
+export const FETCH_TIMEOUT_MS = 4_000;
 const DOCUMENT_BYTES = 64 * 1024;
 
 /** Throws `Error` in words for the log; a provider's own text is not among them. */
@@ -10,7 +12,8 @@ export async function fetchKeyDocument(
   address: string,
 ): Promise<Uint8Array<ArrayBufferLike>> {
   const response = await fetcher(address, {
-    headers: { accept: "application/json" },
+    // Without a User-Agent some providers' firewalls answer 403.
+    headers: { accept: "application/json", "user-agent": `stopgate/${VERSION}` },
     redirect: "manual",
     // Keys are shared by `key-shelf.ts`, which knows how old they are; another cache would hide it.
     cache: "no-store",

@@ -1,52 +1,78 @@
-// A key document (RFC 7517 §5) → keys ready to verify with, each bound to one algorithm. All or
-// nothing: a document with a dangerous key brings none.
+// A key document (RFC 7517 §5) → the keys in it that can be used, each ready to verify with. What cannot
+// be used is left out, and told by its place and the reason.
 import { importJWK, type JWK } from "jose";
 import * as z from "zod";
 import { parseJson } from "../http/body.ts";
-import { type Algorithm, algorithmFor, defectOf, isForUs, PublishedKey } from "./jwk.ts";
+import { algorithmsOf, judgeKey, type PublicKey } from "./jwk.ts";
 
 const MAX_KEYS = 64;
+const NO_KEYS = { error: "holds no key" };
+const TOO_MANY_KEYS = { error: `holds more than ${MAX_KEYS} keys` };
+const NO_USABLE_KEY = "holds no key that can verify a token";
 
 export interface VerificationKey {
-  readonly algorithm: string;
-  readonly key: CryptoKey;
+  readonly kid: string | undefined;
+  /** Of its certificate, as published (RFC 7517 §4.8, §4.9). */
+  readonly x5t: string | undefined;
+  readonly x5tS256: string | undefined;
+  /** What it may verify, in plain names; never empty. */
+  readonly algorithms: readonly string[];
+  /** Imports it on the first call for an algorithm. Rejects when that is none of its own. */
+  readonly keyFor: (algorithm: string) => Promise<CryptoKey>;
+}
+
+/** An entry that is as good as not published. */
+export interface SkippedKey {
+  /** Its place in the document, from 0. */
+  readonly index: number;
+  /** In words that hold nothing of the entry. */
+  readonly reason: string;
 }
 
 export interface KeySet {
-  readonly size: number;
-  readonly byKid: ReadonlyMap<string, VerificationKey>;
-  /** The only key there is, for tokens that name none. */
-  readonly only: VerificationKey | null;
+  readonly keys: readonly VerificationKey[];
+  /** Several keys may share a `kid`: one for each algorithm, or an old one and a new one. */
+  readonly byKid: ReadonlyMap<string, readonly VerificationKey[]>;
+  readonly skipped: readonly SkippedKey[];
 }
 
-/** Keys that may be used; those of other uses are left out. Never empty, no two of one name. */
+/** How a token's header says which key it means. */
+export interface KeyHint {
+  readonly kid: string | undefined;
+  readonly x5t: string | undefined;
+  readonly x5tS256: string | undefined;
+}
+
+/**
+ * The keys that a config holds itself. Its operator wrote them, so here an unusable key is refused and
+ * not skipped: a private key in a file that is kept and shared must be seen.
+ */
 export const PublishedKeys = z
-  .array(PublishedKey)
-  .min(1, { error: "holds no key" })
-  .max(MAX_KEYS, { error: `holds more than ${MAX_KEYS} keys` })
-  .superRefine((keys, context) => {
-    for (const [index, key] of keys.entries()) {
-      const message = defectOf(key);
-      if (message !== null) context.addIssue({ code: "custom", path: [index], message });
+  .array(z.record(z.string(), z.unknown()))
+  .min(1, NO_KEYS)
+  .max(MAX_KEYS, TOO_MANY_KEYS)
+  .transform((entries, context): PublicKey[] => {
+    const judged = entries.map(judgeKey);
+    for (const [index, judgement] of judged.entries()) {
+      if (judgement.verdict !== "unusable") continue;
+      context.addIssue({ code: "custom", path: [index], message: judgement.reason });
     }
-  })
-  .transform((keys) => keys.filter(isForUs))
-  .refine((keys) => keys.length > 0, { error: "holds no key that can verify a token" })
-  .refine(haveNamesOfTheirOwn, { error: "two keys share a kid" });
+    const keys = judged.flatMap((each) => (each.verdict === "usable" ? [each.key] : []));
+    if (keys.length === 0 && judged.every(({ verdict }) => verdict !== "unusable")) {
+      context.addIssue({ code: "custom", message: NO_USABLE_KEY });
+    }
+    return keys;
+  });
 
-/** Which of two keys was meant could not be told. */
-function haveNamesOfTheirOwn(keys: readonly PublishedKey[]): boolean {
-  const kids = keys.flatMap(({ kid }) => (kid === undefined ? [] : [kid]));
-  return new Set(kids).size === kids.length;
-}
+const KeyDocument = z.object({
+  keys: z.array(z.unknown()).min(1, NO_KEYS).max(MAX_KEYS, TOO_MANY_KEYS),
+});
 
-const KeyDocument = z.object({ keys: PublishedKeys });
-
-/** Throws `Error` in words for the log, which hold nothing of the document. */
-export async function readKeyDocument(
-  bytes: Uint8Array,
-  algorithms: readonly Algorithm[],
-): Promise<KeySet> {
+/**
+ * Throws `Error` when the document holds no key that can be used, in words for the log, which hold
+ * nothing of the document.
+ */
+export async function readKeyDocument(bytes: Uint8Array): Promise<KeySet> {
   const json = parseJson(bytes);
   if (json === undefined) throw new Error("the key document is not JSON");
   const parsed = KeyDocument.safeParse(json);
@@ -54,37 +80,102 @@ export async function readKeyDocument(
     const issue = parsed.error.issues[0];
     throw new Error(`the key document: ${issue?.path.join(".")}: ${issue?.message}`);
   }
-  return await importKeys(parsed.data.keys, algorithms);
+  const keys = await importKeys(parsed.data.keys);
+  if (keys.keys.length > 0) return keys;
+  const skipped = keys.skipped.length === 0 ? "" : ` (${describeSkipped(keys.skipped)})`;
+  throw new Error(`the key document: ${NO_USABLE_KEY}${skipped}`);
 }
 
-/** Throws `Error` when one of them is no key, such as a point that is not on its curve. */
-export async function importKeys(
-  keys: readonly PublishedKey[],
-  algorithms: readonly Algorithm[],
-): Promise<KeySet> {
-  const imported = await Promise.all(keys.map((key) => importKey(key, algorithms)));
-  const named = imported.flatMap((key, index): [string, VerificationKey][] => {
-    const kid = keys[index]?.kid;
-    return kid === undefined ? [] : [[kid, key]];
-  });
+/** The keys of a document or a config that can be used. */
+export async function importKeys(entries: readonly unknown[]): Promise<KeySet> {
+  const imported = await Promise.all(entries.map(importKey));
+  const keys = imported.flatMap((each) => each.key ?? []);
+  const named = keys.filter(({ kid }) => kid !== undefined);
   return {
-    size: imported.length,
-    byKid: new Map(named),
-    only: imported.length === 1 ? (imported[0] ?? null) : null,
+    keys,
+    byKid: Map.groupBy(named, ({ kid }) => kid ?? ""),
+    skipped: imported.flatMap(({ reason }, index) =>
+      reason === undefined ? [] : [{ index, reason }],
+    ),
   };
 }
 
 async function importKey(
-  published: PublishedKey,
-  algorithms: readonly Algorithm[],
-): Promise<VerificationKey> {
-  const algorithm = algorithmFor(published, algorithms);
-  const { kty, crv, n, e, x, y } = published;
+  entry: unknown,
+): Promise<{ readonly key?: VerificationKey; readonly reason?: string }> {
+  const judged = judgeKey(entry);
+  if (judged.verdict === "for something else") return {};
+  if (judged.verdict === "unusable") return { reason: judged.reason };
+  const key = verificationKey(judged.key);
   try {
-    const key = await importJWK({ kty, crv, n, e, x, y } as JWK, algorithm);
-    if (!(key instanceof CryptoKey)) throw new Error("not a public key");
-    return { algorithm, key };
+    // Only the import tells whether a point is on its curve.
+    await key.keyFor(key.algorithms[0] ?? "");
+    return { key };
   } catch {
-    throw new Error("the key document: a key that cannot be imported");
+    return { reason: "a key that cannot be imported" };
   }
+}
+
+function verificationKey(published: PublicKey): VerificationKey {
+  const { kty, crv, n, e, x, y } = published;
+  const { kid, x5t, "x5t#S256": x5tS256 } = published as JWK;
+  const jwk = { kty, crv, n, e, x, y } as JWK;
+  const algorithms = algorithmsOf(published);
+  const imported = new Map<string, CryptoKey>();
+  return {
+    kid,
+    x5t: textOrNone(x5t),
+    x5tS256: textOrNone(x5tS256),
+    algorithms,
+    keyFor: async (algorithm) => {
+      const known = imported.get(algorithm);
+      if (known !== undefined) return known;
+      if (!algorithms.includes(algorithm)) throw new Error("not an algorithm of the key");
+      const key = await importJWK(jwk, algorithm);
+      if (!(key instanceof CryptoKey)) throw new Error("not a public key");
+      imported.set(algorithm, key);
+      return key;
+    },
+  };
+}
+
+function textOrNone(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+/**
+ * The keys that a token may have been signed with: by its `kid`, or else by the thumbprint of the key's
+ * certificate, or else all.
+ */
+export function keysFor({ keys, byKid }: KeySet, hint: KeyHint): readonly VerificationKey[] {
+  if (hint.kid !== undefined) return byKid.get(hint.kid) ?? [];
+  const certified = keys.filter((key) => isCertified(key, hint));
+  return certified.length > 0 ? certified : keys;
+}
+
+/** Whether the document has what the token names, as far as it says such a thing of its keys. */
+export function hasKeyFor({ keys, byKid }: KeySet, hint: KeyHint): boolean {
+  if (hint.kid !== undefined) return byKid.has(hint.kid);
+  const comparable = keys.filter(
+    ({ x5t, x5tS256 }) =>
+      (hint.x5t !== undefined && x5t !== undefined) ||
+      (hint.x5tS256 !== undefined && x5tS256 !== undefined),
+  );
+  return comparable.length === 0 || comparable.some((key) => isCertified(key, hint));
+}
+
+function isCertified({ x5t, x5tS256 }: VerificationKey, hint: KeyHint): boolean {
+  return (
+    (hint.x5tS256 !== undefined && hint.x5tS256 === x5tS256) ||
+    (hint.x5t !== undefined && hint.x5t === x5t)
+  );
+}
+
+const TOLD = 8;
+
+/** For the log. */
+export function describeSkipped(skipped: readonly SkippedKey[]): string {
+  const told = skipped.slice(0, TOLD).map(({ index, reason }) => `keys.${index}: ${reason}`);
+  const more = skipped.length - told.length;
+  return [...told, ...(more > 0 ? [`and ${more} more`] : [])].join("; ");
 }

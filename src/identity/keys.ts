@@ -20,12 +20,18 @@ import {
   nothing,
   replace,
 } from "./kept-keys.ts";
-import { fetchKeyDocument } from "./key-endpoint.ts";
-import { importKeys, type KeySet, readKeyDocument } from "./key-set.ts";
+import { FETCH_TIMEOUT_MS, fetchKeyDocument } from "./key-endpoint.ts";
+import {
+  describeSkipped,
+  importKeys,
+  type KeyHint,
+  type KeySet,
+  readKeyDocument,
+} from "./key-set.ts";
 import type { KeyShelf } from "./key-shelf.ts";
 
-/** Longer than any attempt takes: who has not come back by then never will. */
-const WAIT_MS = 2_500;
+/** Longer than any attempt takes: one that has not come back by then never will. */
+const WAIT_MS = FETCH_TIMEOUT_MS + 500;
 /** How often a request looks whether another one's attempt has come back. */
 const WAIT_STEP_MS = 20;
 /** One wait for whoever is asking now, one for who came first after it was given up. */
@@ -36,7 +42,7 @@ const ISSUERS_KEPT = 256;
 /** Throws `identity_unavailable` when no usable keys can be had. `defer` outlives the request. */
 export type Keys = (
   issuer: Issuer,
-  kid: string | undefined,
+  hint: KeyHint,
   defer: (work: Promise<unknown>) => void,
 ) => Promise<KeySet>;
 
@@ -57,22 +63,25 @@ export function createKeys(source: KeySource): Keys {
   async function inlineKeys(issuer: Issuer, { keys }: NonNullable<Issuer["jwks"]>) {
     const known = inline.get(issuer);
     if (known !== undefined) return known;
-    const imported = await importKeys(keys, issuer.algorithms).catch(() => {
-      throw new Refusal("config_invalid", { detail: `${issuer.issuer}: a key of jwks is no key` });
-    });
+    const imported = await importKeys(keys);
+    const [unusable] = imported.skipped;
+    if (unusable !== undefined) {
+      const detail = `${issuer.issuer}: jwks.${describeSkipped([unusable])}`;
+      throw new Refusal("config_invalid", { detail });
+    }
     inline.set(issuer, imported);
     return imported;
   }
 
-  return async (issuer, kid, defer) => {
+  return async (issuer, hint, defer) => {
     const { jwks, jwks_uri } = issuer;
     if (jwks !== undefined) return await inlineKeys(issuer, jwks);
     // Of the config alone: nothing in a token chooses where keys are kept or looked for.
+    // Entries of one issuer share them.
     const place = JSON.stringify([issuer.issuer, jwks_uri]);
-    const id = JSON.stringify([place, issuer.algorithms]);
-    const kept = remote.get(id) ?? nothing();
-    remote.set(id, kept);
-    const question = { issuer, place, kid, defer, begunBefore: kept.begun };
+    const kept = remote.get(place) ?? nothing();
+    remote.set(place, kept);
+    const question = { issuer, place, hint, defer, begunBefore: kept.begun };
     switch (needOf(kept, question, source.now())) {
       case "beside":
         if (mayAsk(kept, source.now())) defer(renew(source, kept, question));
@@ -80,7 +89,7 @@ export function createKeys(source: KeySource): Keys {
       case "first":
         await obtain(source, kept, question);
     }
-    if (wasAsked(kept, question) && !isKnown(kept, kid)) kept.unknown.add(kid);
+    if (wasAsked(kept, question) && !isKnown(kept, hint)) kept.unknown.add(hint, source.now());
     return servable(kept, question, source.now());
   };
 }
@@ -90,7 +99,7 @@ interface Question {
   readonly issuer: Issuer;
   /** Where the issuer's document is kept for other isolates. */
   readonly place: string;
-  readonly kid: string | undefined;
+  readonly hint: KeyHint;
   readonly defer: (work: Promise<unknown>) => void;
   /** How many attempts had begun when it came. */
   readonly begunBefore: number;
@@ -99,8 +108,8 @@ interface Question {
 /** Whether newer keys are needed before the request can go on, beside it, or not at all. */
 function needOf(kept: Kept, question: Question, now: number): "first" | "beside" | "none" {
   if (!isDue(kept, question, now)) return isAgeing(kept, now) ? "beside" : "none";
-  const { issuer, kid } = question;
-  const bearable = isOutage(kept, now) && isUsable(kept, issuer, now) && isKnown(kept, kid);
+  const { issuer, hint } = question;
+  const bearable = isOutage(kept, now) && isUsable(kept, issuer, now) && isKnown(kept, hint);
   // Whoever may ask waits for the answer, or a key withdrawn before the outage would pass once after it.
   return bearable && !mayAsk(kept, now) ? "none" : "first";
 }
@@ -108,8 +117,8 @@ function needOf(kept: Kept, question: Question, now: number): "first" | "beside"
 /** Too old, or without a key that the provider may have by now. */
 function isDue(kept: Kept, question: Question, now: number): boolean {
   if (!isFresh(kept, now)) return true;
-  const isNobodys = kept.unknown.has(question.kid) && !isFailing(kept);
-  return !isKnown(kept, question.kid) && !isNobodys && !wasAsked(kept, question);
+  const isNobodys = kept.unknown.has(question.hint, now) && !isFailing(kept);
+  return !isKnown(kept, question.hint) && !isNobodys && !wasAsked(kept, question);
 }
 
 /** The provider has answered an attempt that began after the request had come. */
@@ -135,9 +144,9 @@ async function obtain(source: KeySource, kept: Kept, question: Question): Promis
 }
 
 /** Throws `identity_unavailable`. */
-function servable(kept: Kept, { issuer, kid }: Question, now: number): KeySet {
+function servable(kept: Kept, { issuer, hint }: Question, now: number): KeySet {
   // A key that is unknown here may be one that the provider would have told us about.
-  const untold = isFailing(kept) && !isKnown(kept, kid);
+  const untold = isFailing(kept) && !isKnown(kept, hint);
   if (kept.keys !== null && !untold && isUsable(kept, issuer, now)) return kept.keys;
   const retryAfterSeconds = Math.max(1, Math.ceil((kept.retryAt - now) / 1_000));
   throw new Refusal("identity_unavailable", { detail: issuer.issuer, retryAfterSeconds });
@@ -155,7 +164,7 @@ async function othersAttempt({ sleep }: KeySource, kept: Kept): Promise<void> {
 
 /** One attempt at newer keys: the shelf's, or else the provider's. Never throws. */
 async function renew(source: KeySource, kept: Kept, question: Question): Promise<void> {
-  const { issuer, place, kid, defer } = question;
+  const { issuer, place, hint, defer } = question;
   kept.begun += 1;
   const attempt = kept.begun;
   kept.attemptedAt = source.now();
@@ -163,14 +172,16 @@ async function renew(source: KeySource, kept: Kept, question: Question): Promise
   let shelved: Found | null = null;
   try {
     shelved = await readShelf(source, kept, question);
-    if (shelved !== null && !isAgeing(shelved, source.now()) && isKnown(shelved, kid)) {
+    if (shelved !== null && !isAgeing(shelved, source.now()) && isKnown(shelved, hint)) {
       replace(kept, shelved);
+      tellSkipped(source, kept, issuer, shelved.keys);
       return;
     }
     const fetchedAt = source.now();
     const bytes = await fetchKeyDocument(source.fetch, issuer.jwks_uri ?? "");
-    const keys = await readKeyDocument(bytes, issuer.algorithms);
+    const keys = await readKeyDocument(bytes);
     replace(kept, { keys, fetchedAt });
+    tellSkipped(source, kept, issuer, keys);
     kept.answered = Math.max(kept.answered, attempt);
     const document = new TextDecoder().decode(bytes);
     const keepSeconds = Math.max(FRESH_MS / 1_000, issuer.max_stale_minutes * 60);
@@ -189,18 +200,28 @@ async function renew(source: KeySource, kept: Kept, question: Question): Promise
   }
 }
 
+/** Once per document, and not with every renewal of the same one. */
+function tellSkipped({ log }: KeySource, kept: Kept, issuer: Issuer, { skipped }: KeySet): void {
+  const detail = describeSkipped(skipped);
+  if (detail !== "" && detail !== kept.toldSkipped) {
+    const count = skipped.length;
+    log("warn", "identity_keys_skipped", { issuer: issuer.issuer, skipped: count, detail });
+  }
+  kept.toldSkipped = detail;
+}
+
 /** What another isolate had from the provider, when it is newer than what this one has. */
 async function readShelf(
   { shelf, now }: KeySource,
   kept: Kept,
-  { issuer, place }: Question,
+  { place }: Question,
 ): Promise<Found | null> {
   const shelved = await shelf.read(place);
   if (shelved === null || shelved.fetchedAt <= kept.fetchedAt) return null;
   if (shelved.fetchedAt > now() + CLOCK_SKEW_MS) return null;
   try {
     const bytes = new TextEncoder().encode(shelved.document);
-    const keys = await readKeyDocument(bytes, issuer.algorithms);
+    const keys = await readKeyDocument(bytes);
     // From a clock that is ahead: taken as it is, it would count as newer than the provider's next answer.
     return { keys, fetchedAt: Math.min(shelved.fetchedAt, now()) };
   } catch {

@@ -2,9 +2,10 @@
 
 import { Refusal } from "../failure.ts";
 import { parseJson } from "../http/body.ts";
+import type { KeyHint } from "./key-set.ts";
 
 /** Longer tokens are refused unread: the work on one is bounded by this (RFC 8725bis §3). */
-const MAX_TOKEN_BYTES = 8 * 1024;
+const MAX_TOKEN_BYTES = 16 * 1024;
 /** A JOSE header names a key and a type; one that needs more is an attack on its reader. */
 const MAX_HEADER_BYTES = 1_024;
 const MAX_HEADER_MEMBERS = 32;
@@ -17,17 +18,16 @@ const BASE64URL = /^[A-Za-z0-9_-]*$/;
 export interface Jws {
   /** The token as it came, for verification only: never a key, never logged. */
   readonly compact: string;
-  readonly header: {
+  readonly header: KeyHint & {
     readonly alg: string;
-    readonly kid: string | undefined;
     readonly typ: string | undefined;
   };
   readonly payload: Uint8Array;
 }
 
 export interface Jwt extends Jws {
-  /** The issuer the token claims. Not verified: it only selects whose keys to try. */
-  readonly claimedIssuer: string;
+  /** What the token claims. Not verified: it only selects whose keys to try. */
+  readonly claimed: Readonly<Record<string, unknown>> & { readonly iss: string };
 }
 
 export function invalidToken(detail: string): Refusal {
@@ -53,14 +53,15 @@ export function readBearer(authorization: string): string {
 /** Checks the shape of a JWT and reads its header and `iss`. Throws `invalid_token`. */
 export function readJwt(compact: string): Jwt {
   const jws = readJws(compact);
-  const { iss } = readObject(jws.payload, "payload");
+  const claimed = readObject(jws.payload, "payload");
+  const { iss } = claimed;
   if (typeof iss !== "string") throw invalidToken("claim iss: not a string");
-  return { ...jws, claimedIssuer: iss };
+  return { ...jws, claimed: { ...claimed, iss } };
 }
 
 /** Checks the shape of a compact JWS and reads its header, whatever it carries. Throws `invalid_token`. */
 export function readJws(compact: string): Jws {
-  if (compact.length > MAX_TOKEN_BYTES) throw invalidToken("longer than 8 KiB");
+  if (compact.length > MAX_TOKEN_BYTES) throw invalidToken("longer than 16 KiB");
   const parts = compact.split(".", 4);
   const [header, payload, signature] = parts;
   if (
@@ -86,18 +87,28 @@ function readHeader(part: string): Jws["header"] {
   for (const name of ["crit", "b64", "cty", "zip", "enc"]) {
     if (Object.hasOwn(members, name)) throw invalidToken(`header ${name}: not taken`);
   }
-  const { alg, kid, typ } = members;
+  const { alg, typ } = members;
   if (typeof alg !== "string") throw invalidToken("header alg: not a string");
-  if (kid !== undefined && !isKid(kid)) {
-    throw invalidToken("header kid: not a string of 1-256 bytes");
-  }
   if (typ !== undefined && typeof typ !== "string") throw invalidToken("header typ: not a string");
-  return { alg, kid, typ };
+  return {
+    alg,
+    typ,
+    kid: readKid(members["kid"]),
+    x5t: thumbprintOrNone(members["x5t"]),
+    x5tS256: thumbprintOrNone(members["x5t#S256"]),
+  };
 }
 
-function isKid(kid: unknown): kid is string {
-  if (typeof kid !== "string" || kid === "") return false;
-  return Buffer.byteLength(kid) <= MAX_KID_BYTES;
+/** An empty one, or null, names no key: some servers write the member all the same. */
+function readKid(kid: unknown): string | undefined {
+  if (kid === undefined || kid === null || kid === "") return undefined;
+  if (typeof kid === "string" && Buffer.byteLength(kid) <= MAX_KID_BYTES) return kid;
+  throw invalidToken(`header kid: not a string of 1-${MAX_KID_BYTES} bytes`);
+}
+
+/** RFC 7515 §4.1.7, §4.1.8. Only compared with what the issuer publishes; nothing is looked up by it. */
+function thumbprintOrNone(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
 }
 
 /** The claims of a payload that has been verified. Throws `invalid_token`. */

@@ -1,15 +1,22 @@
 // Key ids that an issuer does not have: which were asked about, and whether another may be. Anybody can
 // make one up, so each costs the provider next to nothing, and us no memory without end.
 import QuickLRU from "quick-lru";
+import type { KeyHint } from "./key-set.ts";
 
 /** So many may be asked about at once, and one more after each pause: a rotation needs one. */
 const BURST = 3;
 const REFILL_MS = 30_000;
+/**
+ * How long an id counts as nobody's. A key may be used before it is published everywhere; as long as the
+ * pause, so that one id that keeps coming leaves the burst to others.
+ */
+const NOBODYS_MS = REFILL_MS;
 const KEPT = 256;
 
 export interface UnknownKids {
-  has(kid: string | undefined): boolean;
-  add(kid: string | undefined): void;
+  /** Whether the provider was asked about it a moment ago, and had none. */
+  has(hint: KeyHint, now: number): boolean;
+  add(hint: KeyHint, now: number): void;
   /** After every answer of the provider: what it did not have before, it may have now. */
   clear(): void;
   /** Takes one of the questions that are left, if any is. */
@@ -17,15 +24,15 @@ export interface UnknownKids {
 }
 
 export function createUnknownKids(): UnknownKids {
-  const kids = new QuickLRU<string, true>({ maxSize: KEPT });
+  const askedAt = new QuickLRU<string, number>({ maxSize: KEPT });
   let left = BURST;
   let countedAt = Number.NEGATIVE_INFINITY;
   return {
-    has: (kid) => kid !== undefined && kids.has(kid),
-    add: (kid) => {
-      if (kid !== undefined) kids.set(kid, true);
+    has: (hint, now) => now - (askedAt.get(nameOf(hint)) ?? Number.NEGATIVE_INFINITY) < NOBODYS_MS,
+    add: (hint, now) => {
+      askedAt.set(nameOf(hint), now);
     },
-    clear: () => kids.clear(),
+    clear: () => askedAt.clear(),
     mayAsk: (now) => {
       const refilled = Math.max(0, Math.floor((now - countedAt) / REFILL_MS));
       left = Math.min(BURST, left + refilled);
@@ -35,4 +42,8 @@ export function createUnknownKids(): UnknownKids {
       return true;
     },
   };
+}
+
+function nameOf({ kid, x5t, x5tS256 }: KeyHint): string {
+  return JSON.stringify(kid ?? [x5t, x5tS256]);
 }

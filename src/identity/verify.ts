@@ -1,17 +1,20 @@
 // A token's signature → the bytes that were signed. The layer below the claims: whatever the payload.
 import { compactVerify } from "jose";
 import { plainAlgorithm } from "./jwk.ts";
-import type { KeySet, VerificationKey } from "./key-set.ts";
+import { type KeySet, keysFor, type VerificationKey } from "./key-set.ts";
 import { invalidToken, type Jws, readJws } from "./token.ts";
 
+/** So many keys are tried where the header does not say which of several it means. */
+const MAX_TRIES = 4;
+
 export interface VerifyOptions {
-  /** Take a token that names no key, when there is one key only. Default: false. */
+  /** Take a token that names no key by its `kid`. Default: false. */
   readonly allowMissingKid?: boolean;
 }
 
 /**
- * Compact JWS and keys → the verified payload. The shape is checked first, as for any token; the
- * key is the one that the `kid` names, and it verifies its own algorithm only.
+ * Compact JWS and keys → the verified payload. The shape is checked first, as for any token; the keys
+ * are those that the header names and that are for its algorithm.
  * Throws `Refusal` `invalid_token`.
  */
 export async function verifyCompact(
@@ -28,25 +31,30 @@ export async function verifyJws(
   keys: KeySet,
   { allowMissingKid = false }: VerifyOptions = {},
 ): Promise<Uint8Array> {
-  const { key, algorithm } = keyFor(header.kid, keys, allowMissingKid);
-  if (plainAlgorithm(header.alg) !== algorithm) {
-    throw invalidToken("header alg: not the algorithm of the key");
+  if (header.kid === undefined && !allowMissingKid) throw invalidToken("header kid: missing");
+  const named = keysFor(keys, header);
+  if (named.length === 0) throw invalidToken("header kid: not one of the issuer's keys");
+  const algorithm = plainAlgorithm(header.alg);
+  const fitting = named.filter(({ algorithms }) => algorithms.includes(algorithm));
+  if (fitting.length === 0) throw invalidToken("header alg: not the algorithm of the key");
+  for (const key of fitting.slice(0, MAX_TRIES)) {
+    const payload = await payloadBy(key, compact, header.alg);
+    if (payload !== null) return payload;
   }
-  try {
-    const { payload } = await compactVerify(compact, key, { algorithms: [header.alg] });
-    return payload;
-  } catch {
-    throw invalidToken("the signature does not fit");
-  }
+  const untried = fitting.length > MAX_TRIES ? `; more than ${MAX_TRIES} keys may be meant` : "";
+  throw invalidToken(`the signature does not fit${untried}`);
 }
 
-function keyFor(kid: string | undefined, keys: KeySet, allowMissingKid: boolean): VerificationKey {
-  if (kid === undefined) {
-    if (!allowMissingKid) throw invalidToken("header kid: missing");
-    if (keys.only === null) throw invalidToken("header kid: missing, and there are several keys");
-    return keys.only;
+/** Null when it was not signed with this key. */
+async function payloadBy(
+  { keyFor }: VerificationKey,
+  compact: string,
+  alg: string,
+): Promise<Uint8Array | null> {
+  try {
+    const key = await keyFor(plainAlgorithm(alg));
+    return (await compactVerify(compact, key, { algorithms: [alg] })).payload;
+  } catch {
+    return null;
   }
-  const key = keys.byKid.get(kid);
-  if (key === undefined) throw invalidToken("header kid: not one of the issuer's keys");
-  return key;
 }

@@ -258,7 +258,7 @@ describe("lint --online", () => {
     [
       "hold a secret one",
       { keys: [{ kty: "oct", k: "c2VjcmV0" }] },
-      "has no keys to offer: the key document: keys.0: a secret key: only public keys are wanted",
+      "has no keys to offer: the key document: holds no key that can verify a token (keys.0: a secret key: only public keys are wanted)",
     ],
     [
       "are for other algorithms",

@@ -72,11 +72,13 @@ async function judged(config: ConfigDocument, compact: string): Promise<Caller> 
   );
   if ("problem" in loaded) throw new Error(loaded.problem);
   const { issuers } = loaded.value;
-  const access = issuers.values().some(({ token_header }) => token_header !== "authorization");
+  const access = [...issuers.values()]
+    .flat()
+    .some(({ token_header }) => token_header !== "authorization");
   return await authenticate(
     {
       now: Date.now,
-      keys: (issuer) => importKeys(issuer.jwks?.keys ?? [], issuer.algorithms),
+      keys: (issuer) => importKeys(issuer.jwks?.keys ?? []),
     },
     issuers,
     {

@@ -127,8 +127,35 @@ describe("the config document", () => {
     [
       "every algorithm there is",
       [...ISSUER, "algorithms"],
-      ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"],
+      ["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
     ],
+    [
+      "a query in the keys' address",
+      [...ISSUER, "jwks_uri"],
+      "https://login.microsoftonline.com/common/discovery/v2.0/keys?appid=6731de76",
+    ],
+    [
+      "keys of one name, as a provider publishes one for each algorithm",
+      [...ISSUER],
+      {
+        ...SAMPLE.issuers[0],
+        jwks_uri: undefined,
+        jwks: { keys: [1, 2].map(() => ({ ...JWK, kid: "a", use: null })) },
+      },
+    ],
+    [
+      "two entries of one issuer that the audience tells apart",
+      ["issuers"],
+      [SAMPLE.issuers[0], { ...SAMPLE.issuers[0], audiences: ["https://other.example.com"] }],
+    ],
+    [
+      "two entries of one issuer that a claim tells apart",
+      ["issuers"],
+      [{ ...SAMPLE.issuers[0], claims: { gty: "client-credentials" } }, SAMPLE.issuers[0]],
+    ],
+    ["claims with several values", [...ISSUER, "claims"], { azp: ["web", "mobile", null] }],
+    ["a map of roles", [...ISSUER, "scopes_map"], { "Support Team": ["runs:cancel:support"] }],
+    ["a person's id elsewhere", [...ISSUER, "subject_claim"], ["ext", "oid"]],
   ])("may have %s", (_, path, value) => {
     expect(problemIn(sampleWith(path, value))).toBeNull();
   });
@@ -178,7 +205,50 @@ const DEFECTS: readonly [string, Path, unknown, string][] = [
     "two issuers of one name",
     ["issuers"],
     [SAMPLE.issuers[0], SAMPLE.issuers[0]],
+    "issuers: two entries have the same issuer, and the same audiences and claims",
+  ],
+  [
+    "two entries that ask for the same in another order",
+    ["issuers"],
+    [
+      {
+        ...SAMPLE.issuers[0],
+        audiences: ["a", "b"],
+        audience_claim: "aud",
+        claims: { azp: ["web", "mobile"], use: "access" },
+      },
+      {
+        ...SAMPLE.issuers[0],
+        audiences: ["b", "a"],
+        audience_claim: ["aud"],
+        claims: { use: ["access"], azp: ["mobile", "web"] },
+      },
+    ],
     "issuers: two entries have the same issuer",
+  ],
+  [
+    "a scopes_map of nothing",
+    [...ISSUER, "scopes_map"],
+    {},
+    "issuers.0.scopes_map: maps nothing, so no token has a scope",
+  ],
+  [
+    "a scopes_map to a text",
+    [...ISSUER, "scopes_map"],
+    { admin: "runs:cancel" },
+    "issuers.0.scopes_map.admin: Invalid input: expected array, received string",
+  ],
+  [
+    "a claim with no value that will do",
+    [...ISSUER, "claims"],
+    { azp: [] },
+    "issuers.0.claims.azp: Too small: expected array to have >=1 items",
+  ],
+  [
+    "a claim with a number for a value",
+    [...ISSUER, "claims"],
+    { level: 2 },
+    "issuers.0.claims.level: give a text, true, false or null, or a list of 1-64 of these",
   ],
   [
     "both jwks and jwks_uri",
@@ -238,7 +308,19 @@ const DEFECTS: readonly [string, Path, unknown, string][] = [
     "keys over http",
     [...ISSUER, "jwks_uri"],
     "http://acme.eu.auth0.com/jwks.json",
-    "issuers.0.jwks_uri: must be an https URL of a public host name, without user, query or fragment",
+    "issuers.0.jwks_uri: must be an https URL of a public host name, without user or fragment",
+  ],
+  [
+    "a fragment in the keys' address",
+    [...ISSUER, "jwks_uri"],
+    "https://acme.eu.auth0.com/jwks.json?appid=1#keys",
+    "issuers.0.jwks_uri: must be an https URL of a public host name, without user or fragment",
+  ],
+  [
+    "a user in the keys' address",
+    [...ISSUER, "jwks_uri"],
+    "https://ann:secret@acme.eu.auth0.com/jwks.json?appid=1",
+    "issuers.0.jwks_uri: must be an https URL of a public host name, without user or fragment",
   ],
   [
     "an upstream over http",
@@ -391,14 +473,20 @@ const DEFECTS: readonly [string, Path, unknown, string][] = [
     'issuers.0.token_header: Invalid option: expected one of "authorization"|"cf-access-jwt-assertion"',
   ],
   [
-    "two keys of one name",
+    "an entry of keys that is no object",
+    [...ISSUER],
+    { ...SAMPLE.issuers[0], jwks_uri: undefined, jwks: { keys: [JWK, "key"] } },
+    "issuers.0.jwks.keys.1: Invalid input: expected record, received string",
+  ],
+  [
+    "a small key beside a good one",
     [...ISSUER],
     {
       ...SAMPLE.issuers[0],
       jwks_uri: undefined,
-      jwks: { keys: [1, 2].map(() => ({ ...JWK, kid: "a" })) },
+      jwks: { keys: [JWK, { kty: "RSA", n: `${"_".repeat(170)}8`, e: "AQAB" }] },
     },
-    "issuers.0.jwks.keys: two keys share a kid",
+    "issuers.0.jwks.keys.1: an RSA key of 1024 bits",
   ],
   [
     "an issuer fixed to a tenant that is not there",

@@ -176,6 +176,9 @@ describe("ownership by grant", () => {
       "a run that is no string",
       ({ thread, run }) => [{ type: "run_cancel", thread_id: thread, run_id: [run] }],
     ],
+    ["an empty run", ({ thread }) => [{ type: "run_cancel", thread_id: thread, run_id: "" }]],
+    ["an empty thread", ({ run }) => [{ type: "run_cancel", thread_id: "", run_id: run }]],
+    ["an empty thread whole", () => [{ type: "run_cancel", thread_id: "" }]],
     ["a null run", ({ thread }) => [{ type: "run_cancel", thread_id: thread, run_id: null }]],
     [
       "the thread by a misspelt run_id",

@@ -65,9 +65,10 @@ export async function createProvider(key: SigningKey, options: ProviderOptions =
   });
   const path = pathOf(await gateway.startRun());
   const claims = { iss: entry.issuer, aud: AUDIENCE, sub: "ann", scope: "runs:cancel" };
-  const headersBy = async (by: SigningKey, over: Json) => {
+  const headersBy = async (by: SigningKey, over: Json, header: Json = {}) => {
     const exp = Math.floor(state.nowMs / 1_000) + 600;
-    return { authorization: `Bearer ${await compactToken(by, { ...claims, exp, ...over })}` };
+    const token = await compactToken(by, { ...claims, exp, ...over }, header);
+    return { authorization: `Bearer ${token}` };
   };
   const readBy = async (by: SigningKey, over: Json = {}): Promise<Response> =>
     gateway.request(path, { headers: await headersBy(by, over) });
@@ -79,8 +80,8 @@ export async function createProvider(key: SigningKey, options: ProviderOptions =
     gateway,
     readBy,
     /** The reply as soon as the client has it. */
-    begin: async (by: SigningKey, over: Json = {}) =>
-      gateway.begin(path, { headers: await headersBy(by, over) }),
+    begin: async (by: SigningKey, over: Json = {}, header: Json = {}) =>
+      gateway.begin(path, { headers: await headersBy(by, over, header) }),
     statusBy: async (by: SigningKey, over: Json = {}) => (await readBy(by, over)).status,
     /** The different statuses of requests that all come at once. */
     statusesOf: async (keys: readonly SigningKey[]) => {

@@ -5,6 +5,7 @@ import type { Algorithm } from "../../../dev/issuer.ts";
 import { base64url } from "../../support/tokens.ts";
 import {
   ALL,
+  accepted,
   byStranger,
   claimsOf,
   each,
@@ -14,6 +15,7 @@ import {
   type Row,
   rejoined,
   signedBy,
+  type Variant,
 } from "./forge.ts";
 
 const unsigned =
@@ -136,7 +138,7 @@ export const J3: Row = {
   },
 };
 
-/** Which list every algorithm: only the key can say which is its own, or the order of the list. */
+/** Which list every algorithm: only the key can say which is its own. */
 const LENIENT = ["liberal", "silent"] as const;
 type Lenient = (typeof LENIENT)[number];
 
@@ -161,16 +163,21 @@ const misused =
     });
   };
 
+/** To a key that says what it is for; where it does not, it is for all that its kind can and the list has. */
 const misuse = (
   name: Algorithm | "RS384" | "RS512" | "PS384" | "ES512",
   algorithm: SubtleCryptoSignAlgorithm,
   hash: string,
   algorithms: readonly Algorithm[],
-) =>
+): Record<string, Variant> =>
   Object.fromEntries(
     LENIENT.map((issuer) => [
       `an honest signature of ${name}, to a ${issuer} issuer`,
-      { maker: misused(name, algorithm, hash, issuer), algorithms },
+      {
+        maker: misused(name, algorithm, hash, issuer),
+        algorithms,
+        ...(issuer === "silent" && /^[RP]S/.test(name) ? { reply: "accepted" as const } : {}),
+      },
     ]),
   );
 
@@ -224,10 +231,18 @@ export const J38: Row = {
       (alg) => header({ alg }, toIssuer("liberal")),
     ),
     ...each(
-      ["RS384", "RS512", "PS384", "PS512", "Ed25519"],
+      ["RS384", "RS512", "PS384", "PS512"],
       (alg) => `${alg}, for which the issuer has not asked`,
       (alg) => header({ alg }),
     ),
+    "Ed25519, for which the issuer has not asked": {
+      maker: header({ alg: "Ed25519" }),
+      algorithms: ALL.filter((alg) => alg !== "EdDSA"),
+    },
+    "Ed25519, which is EdDSA by its newer name": {
+      ...accepted(header({ alg: "Ed25519" })),
+      algorithms: ["EdDSA"],
+    },
     "ES256K of an attacker's": byStranger(({ key }) => ({ alg: "ES256K", kid: key.kid })),
     "one that is no text": header({ alg: 256 }),
     "one that is an object": header({ alg: { name: "ECDSA", hash: "SHA-256" } }),

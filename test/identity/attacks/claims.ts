@@ -189,9 +189,9 @@ export const J24: Row = {
       (aud) => JSON.stringify(aud),
       (aud) => claims({ aud }),
     ),
-    "seventeen, of which ours is the first": claims({ aud: crowd(16) }),
+    "sixty-five, of which ours is the first": claims({ aud: crowd(64) }),
     "a thousand": claims({ aud: crowd(1_000) }),
-    "sixteen, of which ours is the first": accepted(claims({ aud: crowd(15) })),
+    "sixty-four, of which ours is the first": accepted(claims({ aud: crowd(63) })),
     "ours in a list": accepted(claims({ aud: ["https://api.test", AUDIENCE] })),
   },
 };

@@ -71,7 +71,9 @@ export function issuersOf({ alg, key, other, issuers }: Forge): Json[] {
     algorithms: [alg],
     tenant: { claim: "org_id", allow: ["acme"] },
   };
-  const others = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "RS384", "RS512", "PS384", "PS512"];
+  const others = [
+    ...["RS256", "PS256", "ES256", "ES384", "EdDSA", "RS384", "RS512", "PS384", "PS512", "ES512"],
+  ];
   const liberal = { ...usual, algorithms: [alg, ...others.filter((name) => name !== alg)] };
   const { alg: _, ...silent } = key.publicJwk;
   return [

@@ -13,7 +13,7 @@ export interface Keys {
 }
 
 export interface Spoiled {
-  readonly keys: readonly Json[];
+  readonly keys: readonly unknown[];
   /** A token for these claims that the published key would verify, were it taken. */
   readonly forged?: (claims: Json) => Promise<string>;
 }
@@ -21,8 +21,11 @@ export interface Spoiled {
 export interface KeyDocument {
   readonly id: "J2" | "J6" | "J37" | "J38";
   readonly name: string;
-  /** Either the whole document is refused, or the key is passed over and the others are used. */
-  readonly verdict: "refused" | "passed over";
+  /**
+   * Skipped: the key is unusable, which is logged, and the others are used. Passed over: it is for
+   * something else, which is usual. Used: nothing is wrong with it. Empty: no usable key is left.
+   */
+  readonly verdict: "skipped" | "passed over" | "used" | "empty";
   readonly spoil: (keys: Keys) => Spoiled | Promise<Spoiled>;
 }
 
@@ -79,8 +82,7 @@ const documents = (
 
 const OCT = { kty: "oct", k: "c2VjcmV0", kid: KID };
 
-/** Each is a secret, so the provider that publishes it is not well. */
-const secretKeys = documents("J2", "refused", {
+const secretKeys = documents("J2", "skipped", {
   "a secret key": beside({ ...OCT, alg: "HS256" }),
   "a secret key that says nothing of itself": beside({ kty: "oct", k: "c2VjcmV0" }),
   "a secret key for encryption": beside({ ...OCT, use: "enc", alg: "A256KW" }),
@@ -91,7 +93,8 @@ const secretKeys = documents("J2", "refused", {
   "a secret key without its secret": beside({ kty: "oct", kid: KID }),
 });
 
-const sharedNames = documents("J6", "refused", {
+/** Providers publish a key once for each algorithm, and an old one beside the new under one name. */
+const sharedNames = documents("J6", "used", {
   "one key twice": ({ good }) => ({ keys: [{ ...good.publicJwk }, { ...good.publicJwk }] }),
   "another key of the same kind under the same kid": altered(({ good }) => ({ kid: good.kid })),
   "another key under the same kid, and first": ({ good, evil }) => ({
@@ -136,7 +139,7 @@ const SMALL_ORDER = [
   ),
 ];
 
-const weakKeys = documents("J37", "refused", {
+const weakKeys = documents("J37", "skipped", {
   "e = 1": exponentOne,
   "e = 3": real(() => createRsa(2_048, 3)),
   "e = 2": beside(rsaKey(KID, oddNumber(2_048), 2n)),
@@ -146,7 +149,8 @@ const weakKeys = documents("J37", "refused", {
   "e of 34 bits": beside(rsaKey(KID, oddNumber(2_048), 2n ** 33n + 1n)),
   "e as long as n": beside(rsaKey(KID, oddNumber(2_048), oddNumber(2_047))),
   "no e": beside({ kty: "RSA", kid: KID, n: uint(oddNumber(2_048)) }),
-  "e in the other alphabet": beside({ ...rsaKey(KID, oddNumber(2_048)), e: "AQAB=" }),
+  "e with a blank": beside({ ...rsaKey(KID, oddNumber(2_048)), e: "AQ AB" }),
+  "e with more padding than there is": beside({ ...rsaKey(KID, oddNumber(2_048)), e: "AQAB===" }),
   "n of 512 bits": beside(rsaKey(KID, oddNumber(512))),
   "n of 1024 bits": real(() => createRsa(1_024, 65_537)),
   "n of 1920 bits": real(() => createRsa(1_920, 65_537)),
@@ -173,8 +177,8 @@ const weakKeys = documents("J37", "refused", {
   "the whole private key": async ({ good, evil }) => ({
     keys: [{ ...good.publicJwk }, { ...(await exportJWK(evil.privateKey)), kid: evil.kid }],
   }),
-  "the good key's own private half": async ({ good }) => ({
-    keys: [{ ...good.publicJwk, ...(await exportJWK(good.privateKey)) }],
+  "the good key's own private half under another name": async ({ good }) => ({
+    keys: [{ ...good.publicJwk }, { ...(await exportJWK(good.privateKey)), kid: KID }],
   }),
   "a private key for encryption": beside({ kty: "RSA", use: "enc", kid: KID, d: "c2VjcmV0" }),
   "a private key of an unknown kind": beside({ kty: "AKP", alg: "ML-DSA-44", priv: "c2VjcmV0" }),
@@ -196,6 +200,7 @@ const weakKeys = documents("J37", "refused", {
     y: `${"_".repeat(42)}8`,
   }),
   "a point that is not on P-384": curve("P-384", { x: coordinate(48), y: coordinate(48) }),
+  "a point that is not on P-521": curve("P-521", { x: coordinate(66), y: coordinate(66) }),
   "a short Ed25519 key": curve("Ed25519", { x: coordinate(31) }),
   "a long Ed25519 key": curve("Ed25519", { x: coordinate(33) }),
   "an Ed25519 key of 57 bytes": curve("Ed25519", { x: coordinate(57) }),
@@ -206,6 +211,50 @@ const weakKeys = documents("J37", "refused", {
       curve("Ed25519", { x: Buffer.from(point, "hex").toString("base64url") }),
     ]),
   ),
+});
+
+const noEntries = documents("J37", "skipped", {
+  "an entry that is null": ({ good }) => ({ keys: [{ ...good.publicJwk }, null] }),
+  "an entry that is a text": ({ good }) => ({ keys: [{ ...good.publicJwk }, "key"] }),
+  "an entry that is a list": ({ good }) => ({ keys: [{ ...good.publicJwk }, [good.publicJwk]] }),
+  "an empty entry": beside({}),
+  "an entry of certificates only": beside({ kid: KID, x5c: ["MIIBszCCAVmgAwIBAgIUQg"] }),
+  "a name that is a number": altered(() => ({ kid: 7 })),
+  "a name that is an object": altered(() => ({ kid: {} })),
+  "a use that is a list": altered(() => ({ use: ["sig"] })),
+  "an alg that is a list": altered(({ good }) => ({ alg: [good.alg] })),
+  "key_ops that are a text": altered(() => ({ key_ops: "verify" })),
+  "a kind that is null": altered(() => ({ kty: null })),
+});
+
+const otherSpellings = documents("J37", "used", {
+  "e with padding": beside({ ...rsaKey(KID, oddNumber(2_048)), e: "AQAB=" }),
+  "e after a zero": beside({ ...rsaKey(KID, oddNumber(2_048)), e: "AAEAAQ" }),
+  "n after a zero": beside({
+    ...rsaKey(KID, oddNumber(2_048)),
+    n: Buffer.from(`00${oddNumber(2_048).toString(16)}`, "hex").toString("base64url"),
+  }),
+  "n in the other alphabet": beside({
+    ...rsaKey(KID, oddNumber(2_048)),
+    n: Buffer.from(oddNumber(2_048).toString(16), "hex").toString("base64"),
+  }),
+  "a use that is null": altered(() => ({ use: null })),
+  "an alg that is null": altered(() => ({ alg: null })),
+  "key_ops that are null": altered(() => ({ key_ops: null })),
+});
+
+const noKeyAtAll = documents("J37", "empty", {
+  "the good key's own private half": async ({ good }) => ({
+    keys: [{ ...good.publicJwk, ...(await exportJWK(good.privateKey)) }],
+  }),
+  "private keys only": async ({ good, evil }) => ({
+    keys: await Promise.all(
+      [good, evil].map(async ({ privateKey, kid }) => ({ ...(await exportJWK(privateKey)), kid })),
+    ),
+  }),
+  "keys for encryption only": ({ good }) => ({ keys: [{ ...good.publicJwk, use: "enc" }] }),
+  "secret keys only": () => ({ keys: [OCT, { ...OCT, kid: "other" }] }),
+  "small keys only": () => ({ keys: [rsaKey(KID, oddNumber(1_024))] }),
 });
 
 /** Providers publish such beside their signing keys: no reason to refuse those. */
@@ -221,7 +270,6 @@ const otherUses = documents("J37", "passed over", {
 
 const otherKinds = documents("J38", "passed over", {
   ES256K: curve("secp256k1", { ...POINT, alg: "ES256K" }),
-  "P-521": curve("P-521", { x: coordinate(66), y: coordinate(66), alg: "ES512" }),
   "ML-DSA": beside({ kty: "AKP", alg: "ML-DSA-65", kid: KID, pub: coordinate(1_952) }),
   Ed448: beside({ kty: "OKP", crv: "Ed448", kid: KID, x: coordinate(57) }),
   X25519: beside({ kty: "OKP", crv: "X25519", kid: KID, x: coordinate(32) }),
@@ -236,6 +284,9 @@ export const KEY_DOCUMENTS: readonly KeyDocument[] = [
   ...secretKeys,
   ...sharedNames,
   ...weakKeys,
+  ...noEntries,
+  ...otherSpellings,
+  ...noKeyAtAll,
   ...otherUses,
   ...otherKinds,
 ];

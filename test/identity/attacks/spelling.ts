@@ -276,7 +276,7 @@ export const J32: Row = {
   attack: "a token that costs more to read than to send",
   reply: "invalid_token",
   variants: {
-    "a letter over 8 KiB": ofLength(8 * 1024 + 1, 8 * 1024 + 2),
+    "a letter over 16 KiB": ofLength(16 * 1024 + 1, 16 * 1024 + 2),
     "128 KB, well signed": claims({ x: "x".repeat(96 * 1024) }),
     "8 MB of one letter": () => "x".repeat(8 * MIB),
     "8 MB in three parts": rejoined(
@@ -284,7 +284,7 @@ export const J32: Row = {
     ),
     "8 MB of signature": rejoined((head, body) => `${head}.${body}.${"A".repeat(8 * MIB)}`),
     "five million dots": () => ".".repeat(5_000_000),
-    "eight thousand dots": () => ".".repeat(8_000),
+    "sixteen thousand dots": () => ".".repeat(16_000),
     "a header of 300,000 members": unsigned(
       () => `{${Array.from({ length: 300_000 }, (_, index) => `"${index}":0`).join(",")}}`,
     ),
@@ -297,7 +297,7 @@ export const J32: Row = {
     "a header of 17 levels": headerText((members) => `{${members},"x":${nested(16)}}`),
     "a header of 1,024 bytes": accepted(headerOfBytes(1_024)),
     "a header of 32 members": accepted(headerOfMembers(32)),
-    "8 KiB at most": accepted(ofLength(8 * 1024 - 1, 8 * 1024)),
+    "16 KiB at most": accepted(ofLength(16 * 1024 - 1, 16 * 1024)),
   },
 };
 
