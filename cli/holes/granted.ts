@@ -1,5 +1,6 @@
-// Holes in the scopes that an issuer gives to every one of its tokens.
+// Holes in the scopes that an issuer gives to every one of its tokens, or to what every user has.
 import type { ConfigDocument, Issuer, Rule } from "../../src/config/schema.ts";
+import type { Path } from "../config-file.ts";
 import { type Hole, mayCancel, tenantAnd, tenantsOf } from "./hole.ts";
 
 /** What a token may do that is not about a single run. */
@@ -7,37 +8,38 @@ const STRONG_SCOPES = ["runs:register", "audit:read"];
 
 export function grantedHoles(config: ConfigDocument): Hole[] {
   return config.issuers.flatMap((issuer, index) => {
-    const path = ["issuers", index, "granted_scopes"];
+    const path = ["issuers", index];
     return [
       ...spaces(issuer, path),
       // Whom Cloudflare Access lets in is a list already, and its tokens stop nothing.
       ...(mayCancel(issuer) ? [...strong(issuer, path), ...allRuns(issuer, config, path)] : []),
+      ...(mayCancel(issuer) ? mappedToAll(issuer, config, path) : []),
     ];
   });
 }
 
-function spaces({ granted_scopes }: Issuer, path: Hole["path"]): Hole[] {
-  return granted_scopes.flatMap((scope, index) =>
-    scope.includes(" ")
-      ? [
-          {
-            id: "scope-with-space",
-            path: [...path, index],
-            message: `'${scope}' is given as one scope with a space in it, and not as several`,
-            cure: "write one scope per entry",
-          },
-        ]
-      : [],
+function spaces({ granted_scopes, scopes_map = {} }: Issuer, path: Path): Hole[] {
+  const given = granted_scopes.map((scope, index) => ({ scope, at: ["granted_scopes", index] }));
+  const mapped = Object.entries(scopes_map).flatMap(([word, scopes]) =>
+    scopes.map((scope, index) => ({ scope, at: ["scopes_map", word, index] })),
   );
+  return [...given, ...mapped]
+    .filter(({ scope }) => scope.includes(" "))
+    .map(({ scope, at }) => ({
+      id: "scope-with-space",
+      path: [...path, ...at],
+      message: `'${scope}' is given as one scope with a space in it, and not as several`,
+      cure: "write one scope per entry",
+    }));
 }
 
-function strong({ granted_scopes }: Issuer, path: Hole["path"]): Hole[] {
+function strong({ granted_scopes }: Issuer, path: Path): Hole[] {
   return granted_scopes.flatMap((scope, index) =>
     STRONG_SCOPES.includes(scope)
       ? [
           {
             id: "granted-strong-scope",
-            path: [...path, index],
+            path: [...path, "granted_scopes", index],
             message: `every token of this issuer is given '${scope}', a user's too`,
             cure: "let the provider give it to the few that need it, by the scopes claim",
           },
@@ -46,9 +48,65 @@ function strong({ granted_scopes }: Issuer, path: Hole["path"]): Hole[] {
   );
 }
 
-function allRuns(issuer: Issuer, { tenants }: ConfigDocument, path: Hole["path"]): Hole[] {
+function allRuns(issuer: Issuer, config: ConfigDocument, path: Path): Hole[] {
   const { granted_scopes } = issuer;
-  if (granted_scopes.length === 0) return [];
+  const open = granted_scopes.length === 0 ? null : ruleForAll(issuer, config, granted_scopes);
+  if (open === null) return [];
+  return [
+    {
+      id: "granted-all-runs",
+      path: [...path, "granted_scopes"],
+      message: `every token of this issuer fits ${open}, so anybody may stop everybody's runs`,
+      cure: "give that rule a scope that only some tokens carry, or make it 'own'",
+    },
+  ];
+}
+
+/** Roles, groups and scopes that providers give to every user unasked, or to any app that asks. */
+const EVERYBODYS = new Set([
+  ...["everyone", "everybody", "anyone", "all", "all-users", "user", "users", "guest", "guests"],
+  ...["member", "members", "org:member", "basic-member", "default", "anon", "anonymous"],
+  ...["authenticated", "authenticated-users", "domain-users", "uma-authorization"],
+  ...["openid", "profile", "email", "offline-access"],
+]);
+
+/** `Domain Users`, `/all_users` and `default-roles-acme` are such names, too. */
+function isEverybodys(word: string): boolean {
+  const plain = word
+    .toLowerCase()
+    .replace(/^\//, "")
+    .replace(/[\s_]+/g, "-");
+  return EVERYBODYS.has(plain) || plain.startsWith("default-roles-");
+}
+
+function mappedToAll(issuer: Issuer, config: ConfigDocument, path: Path): Hole[] {
+  const { granted_scopes, scopes_map = {} } = issuer;
+  const cure = "map a role or a group that only those have who may";
+  return Object.entries(scopes_map)
+    .filter(([word]) => isEverybodys(word))
+    .flatMap(([word, scopes]): Hole[] => {
+      const at = [...path, "scopes_map", word];
+      const who = `'${word}' is what every user has at many providers`;
+      const strong = scopes.find((scope) => STRONG_SCOPES.includes(scope));
+      if (strong !== undefined) {
+        const message = `${who}, and it is mapped to '${strong}'`;
+        return [{ id: "mapped-strong-scope", path: at, message, cure }];
+      }
+      // What is open without the map is told of `granted_scopes`.
+      if (ruleForAll(issuer, config, granted_scopes) !== null) return [];
+      const open = ruleForAll(issuer, config, [...granted_scopes, ...scopes]);
+      if (open === null) return [];
+      const message = `${who}, and what it is mapped to fits ${open}, so anybody may stop everybody's runs`;
+      return [{ id: "mapped-all-runs", path: at, message, cure }];
+    });
+}
+
+/** In words: the rule by which a token with these scopes may stop every run of a tenant. Null: none. */
+function ruleForAll(
+  issuer: Issuer,
+  { tenants }: ConfigDocument,
+  scopes: readonly string[],
+): string | null {
   const open = tenantsOf(issuer).flatMap((id) => {
     const tenant = tenants[id];
     // A grant names the run, so there a rule for the tenant's runs covers no others either.
@@ -56,21 +114,13 @@ function allRuns(issuer: Issuer, { tenants }: ConfigDocument, path: Hole["path"]
     const rule = tenant.rules.find(
       (each) =>
         each.runs === "tenant" &&
-        each.scopes.every((scope) => granted_scopes.includes(scope)) &&
+        each.scopes.every((scope) => scopes.includes(scope)) &&
         (each.effect === "allow" || deniesAll(each)),
     );
     return rule?.effect === "allow" ? [{ id, rule: rule.id }] : [];
   });
   const [first] = open;
-  if (first === undefined) return [];
-  return [
-    {
-      id: "granted-all-runs",
-      path,
-      message: `every token of this issuer fits rule '${first.rule}' of ${tenantAnd(first.id, open.length)}, so anybody may stop everybody's runs`,
-      cure: "give that rule a scope that only some tokens carry, or make it 'own'",
-    },
-  ];
+  return first === undefined ? null : `rule '${first.rule}' of ${tenantAnd(first.id, open.length)}`;
 }
 
 function deniesAll({ assistants, max_age_seconds }: Rule): boolean {

@@ -1,4 +1,5 @@
 // Holes in whose tokens count: what an issuer is called, whom its tokens are for, and for whom they speak.
+import { covers } from "../../src/config/entries.ts";
 import { type ConfigDocument, type Issuer, isLoopbackHttp } from "../../src/config/schema.ts";
 import type { Path } from "../config-file.ts";
 import { type Hole, issuersByTenant, tenantAnd } from "./hole.ts";
@@ -9,6 +10,16 @@ const USERS_OWN = ["user_metadata", "unsafe_metadata", "unsafeMetadata"];
 const PROFILE = [
   ...["name", "given_name", "family_name", "middle_name", "nickname"],
   ...["profile", "picture", "website", "gender", "birthdate", "zoneinfo", "locale"],
+];
+/** OpenID Connect Core §5.7: these change, and pass to another person; only `sub` does neither. */
+const PASSED_ON = [
+  ...["email", "preferred_username", "phone_number", "upn", "unique_name", "username"],
+  ...["cognito:username", "login"],
+];
+/** What many people's tokens have in common. */
+const OF_MANY = [
+  ...["client_id", "azp", "appid", "cid", "tid", "org_id", "iss", "aud", "scope", "scp"],
+  ...["organization", "groups", "roles"],
 ];
 const LONG_HOURS = 7 * 24;
 
@@ -21,6 +32,8 @@ export function issuerHoles(config: ConfigDocument): Hole[] {
       ...audiences(issuer, config, path),
       ...strangers(issuer, config, path),
       ...usersOwnWord(issuer, path),
+      ...subjects(issuer, path),
+      ...neverReached(issuer, index, config),
       ...longLives(issuer, path),
     ];
   });
@@ -86,7 +99,8 @@ function addressesOf(baseUrl: string): string[] {
  * no matter where `claims` says which app's tokens count.
  */
 function isProvidersOwn({ issuer, audience_claim, claims }: Issuer, audience: string): boolean {
-  if (audience_claim !== "aud" || "azp" in claims || "client_id" in claims) return false;
+  const saysWhichApp = ["client_id", "azp", "appid", "cid"].some((name) => name in claims);
+  if (audience_claim !== "aud" || saysWhichApp) return false;
   if (issuer.endsWith("/")) return [`${issuer}userinfo`, `${issuer}api/v2/`].includes(audience);
   return audience === "account" && /\/realms\/[^/]+$/.test(issuer);
 }
@@ -111,8 +125,9 @@ function strangers({ tenant }: Issuer, { tenants }: ConfigDocument, path: Path):
     }));
 }
 
-function usersOwnWord({ tenant, scopes_claim }: Issuer, path: Path): Hole[] {
+function usersOwnWord({ tenant, scopes_claim, subject_claim }: Issuer, path: Path): Hole[] {
   const claims = [
+    { at: [...path, "subject_claim"], claim: subject_claim },
     { at: [...path, "tenant", "claim"], claim: "claim" in tenant ? tenant.claim : [] },
     { at: [...path, "scopes_claim"], claim: scopes_claim },
   ];
@@ -135,6 +150,38 @@ function isUsersOwn(names: readonly string[]): boolean {
   );
 }
 
+function subjects({ tenant, subject_claim }: Issuer, path: Path): Hole[] {
+  const at = [...path, "subject_claim"];
+  const names = [subject_claim].flat();
+  const claim = names.join(".");
+  const last = names.at(-1) ?? "";
+  if (PASSED_ON.includes(last.slice(last.lastIndexOf("/") + 1))) {
+    const message = `'${claim}' can change, and can pass to another person, who then owns the runs`;
+    const cure = "use a claim that stays one person's, such as 'sub', or 'oid' of Entra ID";
+    return [{ id: "subject-passed-on", path: at, message, cure }];
+  }
+  const isTenants = "claim" in tenant && claim === [tenant.claim].flat().join(".");
+  if (!isTenants && !(names.length === 1 && OF_MANY.includes(claim))) return [];
+  const message = `tokens of many people have the same '${claim}', so all of them are one person here`;
+  return [{ id: "subject-of-many", path: at, message, cure: "use a claim that names the person" }];
+}
+
+/** The first entry that fits a token is the only one that judges it. */
+function neverReached(entry: Issuer, index: number, { issuers }: ConfigDocument): Hole[] {
+  const before = issuers
+    .slice(0, index)
+    .findIndex((other) => other.issuer === entry.issuer && covers(other, entry));
+  if (before === -1) return [];
+  return [
+    {
+      id: "entry-never-reached",
+      path: ["issuers", index, "issuer"],
+      message: `every token for this entry is for entry ${before + 1} of the same issuer, too, and the first one that fits judges it`,
+      cure: "put this entry before the other, or let the other's 'claims' leave these tokens out",
+    },
+  ];
+}
+
 function longLives({ max_lifetime_hours }: Issuer, path: Path): Hole[] {
   if (max_lifetime_hours <= LONG_HOURS) return [];
   return [
@@ -149,23 +196,34 @@ function longLives({ max_lifetime_hours }: Issuer, path: Path): Hole[] {
 
 /** Said once of each issuer that is not the first to reach a tenant. */
 function onePersonTwice(config: ConfigDocument): Hole[] {
+  const { issuers } = config;
   const met = [...issuersByTenant(config)].flatMap(([id, [first, ...others]]) =>
     first === undefined || !asksForPerson(config, id)
       ? []
-      : others.map((other) => ({ id, first, other })),
+      : others
+          .filter((other) => !isSameName(issuers[first], issuers[other]))
+          .map((other) => ({ id, first, other })),
   );
   return [...Map.groupBy(met, ({ other }) => other)].flatMap(([other, [one, ...more]]): Hole[] => {
     if (one === undefined) return [];
     const who = tenantAnd(one.id, more.length + 1);
+    const { issuer, subject_claim = "sub" } = issuers[one.first] ?? {};
+    const claim = [subject_claim].flat().join(".");
     return [
       {
         id: "two-issuers",
         path: ["issuers", other, "tenant"],
-        message: `${config.issuers[one.first]?.issuer} reaches ${who} too, and a run's owner is told by 'sub' alone: the same 'sub' at both is one person`,
+        message: `${issuer} reaches ${who} too, and a run's owner is told by '${claim}' alone: the same '${claim}' at both is one person`,
         cure: "give each issuer tenants of its own, or use ownership by 'grant'",
       },
     ];
   });
+}
+
+/** Entries of one provider that name people by the same claim: one name is one person. */
+function isSameName(one: Issuer | undefined, other: Issuer | undefined): boolean {
+  const nameOf = (entry: Issuer | undefined): string => [entry?.subject_claim].flat().join(".");
+  return one?.issuer === other?.issuer && nameOf(one) === nameOf(other);
 }
 
 /** Some runs are somebody's there, and whose is told by the `sub`. */

@@ -71,6 +71,12 @@ const withIssuer = (tenant: string): readonly [string, string] => [
   '"fixed": "globex" }\n    }',
   `"fixed": "globex" }\n    },\n    {\n      "issuer": "https://other.acme.com/", "jwks_uri": "https://other.acme.com/keys", "audiences": ["x"],\n      "tenant": { "fixed": "${tenant}" }\n    }`,
 ];
+/** A second entry of the first issuer, for one of its tenants. */
+const SECOND_ENTRY = [
+  '"fixed": "globex" }\n    }',
+  (members: string): string =>
+    `"fixed": "globex" }\n    },\n    {\n      "issuer": "https://id.acme.com/", "audiences": ["https://stop.acme.com"], "jwks_uri": "https://id.acme.com/keys",\n      ${members},\n      "tenant": { "fixed": "acme" }\n    }`,
+] as const;
 const { kid: _, ...namelessJwk } = publicJwk;
 const WEAK_RSA = { kty: "RSA", kid: "a", e: "AQAB", n: `${"_".repeat(170)}8` };
 const OFF_CURVE = { kty: "EC", crv: "P-256", kid: "a", x: "A".repeat(43), y: "A".repeat(43) };
@@ -137,6 +143,7 @@ const REFUSED: readonly Planted[] = [
     hole: "an issuer twice",
     from: '"https://id.globex.com/"',
     to: '"https://id.acme.com/"',
+    also: [['"https://stop.globex.com"', '"https://stop.acme.com"']],
     at: '"issuers"',
   },
   {
@@ -267,6 +274,51 @@ const HOLES: Readonly<Record<string, readonly Planted[]>> = {
       from: '"scopes_claim": "scope"',
       to: '"scopes_claim": ["https://acme.com/user_metadata", "scopes"]',
     },
+    {
+      hole: "a name of the user's choice for the person",
+      from: '"scopes_claim": "scope"',
+      to: '"subject_claim": "nickname"',
+    },
+  ],
+  "subject-passed-on": [
+    {
+      hole: "an address that is given to another person later",
+      from: '"scopes_claim": "scope"',
+      to: '"subject_claim": "email"',
+    },
+    {
+      hole: "a name that a namespace stands before",
+      from: '"scopes_claim": "scope"',
+      to: '"subject_claim": "https://acme.com/upn"',
+    },
+  ],
+  "subject-of-many": [
+    {
+      hole: "the app's id",
+      from: '"scopes_claim": "scope"',
+      to: '"subject_claim": "azp"',
+    },
+    {
+      hole: "what names the tenant",
+      from: '"claim": "org_id", "allow": ["acme", "initech"] },\n      "scopes_claim": "scope"',
+      to: '"claim": ["o", "id"], "allow": ["acme", "initech"] },\n      "subject_claim": ["o", "id"]',
+      at: '"subject_claim"',
+    },
+  ],
+  "entry-never-reached": [
+    {
+      hole: "an entry with a claim after one without",
+      from: SECOND_ENTRY[0],
+      to: SECOND_ENTRY[1]('"claims": { "gty": "client-credentials" }'),
+      at: '"issuer": "https://id.acme.com/", "audiences"',
+    },
+    {
+      hole: "an entry whose claims say the same in a list",
+      from: SECOND_ENTRY[0],
+      to: SECOND_ENTRY[1]('"claims": { "azp": "web" }'),
+      also: [['"scopes_claim": "scope"', '"claims": { "azp": ["mobile", "web"] }']],
+      at: '"issuer": "https://id.acme.com/", "audiences"',
+    },
   ],
   "long-lived-tokens": [
     {
@@ -299,6 +351,13 @@ const HOLES: Readonly<Record<string, readonly Planted[]>> = {
       to: withIssuer("acme")[1],
       at: '"tenant": { "fixed": "acme" }',
     },
+    {
+      hole: "one provider's people under two of their names",
+      from: SECOND_ENTRY[0],
+      to: SECOND_ENTRY[1]('"claims": { "azp": "web" }, "subject_claim": "oid"'),
+      also: [['"scopes_claim": "scope"', '"claims": { "azp": "mobile" }']],
+      at: '"tenant": { "fixed": "acme" }',
+    },
   ],
   "granted-strong-scope": [
     { hole: "everybody registers owners", from: '["profile"]', to: '["runs:register"]' },
@@ -316,6 +375,41 @@ const HOLES: Readonly<Record<string, readonly Planted[]>> = {
       from: '["profile"]',
       to: '["clean", "sweep"]',
       also: [['"scopes": ["clean"]', '"scopes": ["sweep", "clean"]']],
+    },
+  ],
+  "mapped-strong-scope": [
+    {
+      hole: "everybody reads the log",
+      from: '"scopes_claim": "scope"',
+      to: '"scopes_map": { "Everyone": ["audit:read"] }',
+      at: '"scopes_map"',
+    },
+    {
+      hole: "everybody registers owners",
+      from: '"scopes_claim": "scope"',
+      to: '"scopes_map": { "org:member": ["stop", "runs:register"] }',
+      at: '"scopes_map"',
+    },
+  ],
+  "mapped-all-runs": [
+    {
+      hole: "everybody has support's rights",
+      from: '"scopes_claim": "scope"',
+      to: '"scopes_map": { "support": ["clean"], "Domain Users": ["clean"] }',
+      at: '"scopes_map"',
+    },
+    {
+      hole: "everybody in a realm of Keycloak has them",
+      from: '"scopes_claim": "scope"',
+      to: '"scopes_map": { "default-roles-acme": ["stop"] }',
+      at: '"scopes_map"',
+    },
+    {
+      hole: "everybody has them with what every token has",
+      from: '["profile"]',
+      to: '["sweep"],\n      "scopes_map": { "users": ["clean"] }',
+      also: [['"scopes": ["clean"]', '"scopes": ["sweep", "clean"]']],
+      at: '"scopes_map"',
     },
   ],
   "keys-unfit": [
@@ -405,6 +499,11 @@ const HOLES: Readonly<Record<string, readonly Planted[]>> = {
   "scope-with-space": [
     { hole: "in a rule", from: '["clean"]', to: '["clean up"]' },
     { hole: "given to all", from: '["profile"]', to: '["profile email"]' },
+    {
+      hole: "given to a role",
+      from: '"scopes_claim": "scope"',
+      to: '"scopes_map": { "support": ["clean", "clean up"] }',
+    },
   ],
   "denial-too-late": [
     {
@@ -567,6 +666,22 @@ describe("holes that come together", () => {
 
 describe("what is no hole", () => {
   it.each<Planted>([
+    {
+      hole: "two entries of one issuer, the one with a claim first",
+      from: SECOND_ENTRY[0],
+      to: SECOND_ENTRY[1]('"claims": { "azp": "web" }'),
+      also: [['"scopes_claim": "scope"', '"claims": { "azp": ["mobile", null] }']],
+    },
+    {
+      hole: "roles that only some have",
+      from: '"scopes_claim": "scope"',
+      to: '"scopes_map": { "support-team": ["clean", "audit:read"], "everyone": ["own"] }',
+    },
+    {
+      hole: "a person's id that stays",
+      from: '"scopes_claim": "scope"',
+      to: '"subject_claim": "oid"',
+    },
     {
       hole: "a narrower rule before a wider one",
       from: '{ "id": "owner"',
