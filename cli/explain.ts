@@ -4,7 +4,13 @@ import { Command, Option } from "commander";
 import { decodeJwt } from "jose";
 import * as z from "zod";
 import { loadBase } from "../src/config/load.ts";
-import { baseOf, type ConfigDocument, type TenantEntry } from "../src/config/schema.ts";
+import {
+  baseOf,
+  type ConfigDocument,
+  issuersByTenant,
+  subjectIssuersOf,
+  type TenantEntry,
+} from "../src/config/schema.ts";
 import { Refusal } from "../src/failure.ts";
 import { ResponseParams, RunParams } from "../src/http/ask.ts";
 import {
@@ -17,6 +23,7 @@ import {
 } from "../src/identity/claims.ts";
 import { authorise, type Decision, type Proof, type Question } from "../src/policy/authorise.ts";
 import { proofBy, proofIn } from "../src/policy/ownership.ts";
+import { ownerNameOf } from "../src/policy/person.ts";
 import { readConfigFile, readText, UsageError } from "./config-file.ts";
 
 interface ExplainFlags {
@@ -176,7 +183,7 @@ export function explainOffline(
   }
   if (!tenant.enabled) return refused("tenant_not_allowed", "the tenant is switched off", caller);
   if (!ids.success) return refused("run_not_found", "no run has such an id", caller);
-  const { proof, notes } = prove(tenant, caller, flags);
+  const { proof, notes } = prove(config, tenant, caller, flags);
   const decision = authorise({
     rules: tenant.rules,
     assistants: tenant.assistants,
@@ -205,11 +212,15 @@ function shown({ tenant, subject, scopes }: Caller) {
 }
 
 function prove(
+  config: ConfigDocument,
   tenant: TenantEntry,
   caller: Caller,
   { thread, run, metadata, owner }: Pick<ExplainFlags, "thread" | "run" | "metadata" | "owner">,
 ): { readonly proof: Proof; readonly notes: readonly string[] } {
   const { ownership } = tenant;
+  const reaching = issuersByTenant(config.issuers).get(caller.tenant) ?? [];
+  const subjectIssuers = subjectIssuersOf(reaching, tenant);
+  const name = "problem" in subjectIssuers ? null : ownerNameOf({ subjectIssuers }, caller);
   switch (ownership.source) {
     case "credential":
       return { proof: "tenant", notes: [] };
@@ -223,13 +234,13 @@ function prove(
     }
     case "registry": {
       const notes = owner === undefined ? ["without --owner nobody is registered for the run"] : [];
-      return { proof: proofBy(owner ?? null, caller.subject), notes };
+      return { proof: proofBy(owner ?? null, name), notes };
     }
     case "metadata": {
       const notes =
         metadata === undefined ? ["without --metadata the run says nothing of itself"] : [];
       const pairs = metadata === undefined ? {} : parseMetadata(metadata);
-      return { proof: proofIn(pairs, ownership, caller.tenant, caller.subject), notes };
+      return { proof: proofIn(pairs, ownership, caller.tenant, name), notes };
     }
   }
 }

@@ -66,6 +66,8 @@ export const SCHEMA_WORDS: Readonly<Record<string, string>> = {
   "tenants.*.ownership.tenant_key": "The metadata key under which your backend wrote the tenant.",
   "tenants.*.ownership.subject_key":
     "The metadata key under which your backend wrote the user's `sub`.",
+  "tenants.*.ownership.subject_issuers":
+    "The issuers whose subjects are the owners' names. Needed where tokens of several issuers reach the tenant; list several only if they name the same people.",
   "tenants.*.ownership.retention_days": "How long a registration counts.",
   "tenants.*.rules": "Tried in order: the first that matches decides, and none means no.",
   "tenants.*.rules.[].id": "What audit events call it.",

@@ -9,6 +9,7 @@ import type { Gateway } from "./gateway.ts";
 import type { CancelAsk, CancelThreadAsk } from "./http/ask.ts";
 import { proofIn } from "./policy/ownership.ts";
 import { assertHoldsRule, mayCover } from "./policy/permit.ts";
+import { ownerNameOf } from "./policy/person.ts";
 import { type ActiveRun, AT_ONCE, listActiveRuns, pickActiveRuns } from "./upstreams/list.ts";
 
 /** So many are stopped in one call: what a Worker may send for one request is bounded. */
@@ -128,9 +129,7 @@ async function findCandidates(entered: Entered, threadId: string): Promise<Candi
   const { connection, ownership } = tenant;
   const seesAll = mayCover(tenant, caller, "tenant");
   const ids =
-    ownership.source === "registry"
-      ? await tools.registeredOn(threadId, seesAll ? null : caller.subject)
-      : undefined;
+    ownership.source === "registry" ? await registeredIds(entered, threadId, seesAll) : undefined;
   if (connection.adapter.list !== undefined) {
     const active = await listActiveRuns(tools, connection, threadId);
     const theirs = active.filter(
@@ -146,11 +145,22 @@ async function findCandidates(entered: Entered, threadId: string): Promise<Candi
   return { theirs, othersLeft: false };
 }
 
+/** The runs that are registered on the thread, all of them or the caller's own. */
+async function registeredIds(
+  { tools, tenant, caller }: Entered,
+  threadId: string,
+  seesAll: boolean,
+): Promise<readonly string[]> {
+  const name = ownerNameOf(tenant, caller);
+  if (seesAll) return await tools.registeredOn(threadId, null);
+  return name === null ? [] : await tools.registeredOn(threadId, name);
+}
+
 /** As far as the list shows. */
 function couldBeTheirs({ tenant, caller }: Entered, { read }: ActiveRun): boolean {
   const { ownership } = tenant;
   if (ownership.source !== "metadata" || read === null) return true;
-  const proof = proofIn(read.metadata, ownership, tenant.id, caller.subject);
+  const proof = proofIn(read.metadata, ownership, tenant.id, ownerNameOf(tenant, caller));
   return mayCover(tenant, caller, proof);
 }
 

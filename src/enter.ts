@@ -10,6 +10,7 @@ import type { Ask } from "./http/ask.ts";
 import { authenticate } from "./identity/authenticate.ts";
 import type { Caller } from "./identity/claims.ts";
 import type { OwnershipTools } from "./policy/ownership.ts";
+import { personOf } from "./policy/person.ts";
 import { assertAddressRate, assertPersonRate } from "./policy/rate.ts";
 import { sharesOfAddress, sharesOfCaller } from "./policy/shares.ts";
 import type { ReadRun } from "./upstreams/read.ts";
@@ -96,11 +97,13 @@ async function assertMayAsk(
   gateway: Gateway,
   { place }: Ask,
   tenant: Tenant,
-  { subject, tokenId }: Caller,
+  caller: Caller,
   isService: boolean,
 ): Promise<void> {
-  await assertPersonRate(gateway, isService ? undefined : tenant.rate, tenant.id, subject);
-  place.hold(sharesOfCaller(tenant.id, isService ? null : subject));
+  const { tokenId } = caller;
+  const person = personOf(tenant, caller);
+  await assertPersonRate(gateway, isService ? undefined : tenant.rate, tenant.id, person);
+  place.hold(sharesOfCaller(tenant.id, isService ? null : person));
   if (tokenId !== null && tenant.revoked_tokens.includes(tokenId)) {
     throw new Refusal("invalid_token", { detail: "claim jti: revoked by the tenant" });
   }

@@ -5,6 +5,7 @@ import { enter } from "./enter.ts";
 import { Refusal, type Trail } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
 import type { RegisterAsk } from "./http/ask.ts";
+import { ownerOf } from "./policy/person.ts";
 
 /** Throws `Refusal`. Every end is put on record. A later registration takes the place of an earlier one. */
 export async function registerOwner(gateway: Gateway, ask: RegisterAsk): Promise<Trail> {
@@ -18,7 +19,8 @@ export async function registerOwner(gateway: Gateway, ask: RegisterAsk): Promise
     return denied(new Refusal("invalid_request", { words }));
   }
   const subject = await ask.subject().catch(denied);
-  const owner = { subject, issuer: caller.issuer, days: ownership.retention_days };
+  const person = ownerOf(tenant, subject, caller.issuer);
+  const owner = { ...person, days: ownership.retention_days };
   await register(gateway.audit, tenant, event, owner).catch(denied);
   return { auditId: event.id, origins: tenant.origins };
 }

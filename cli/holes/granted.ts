@@ -1,7 +1,7 @@
 // Holes in the scopes that an issuer gives to every one of its tokens, or to what every user has.
-import type { ConfigDocument, Issuer, Rule } from "../../src/config/schema.ts";
+import { type ConfigDocument, type Issuer, type Rule, tenantsOf } from "../../src/config/schema.ts";
 import type { Path } from "../config-file.ts";
-import { type Hole, mayCancel, tenantAnd, tenantsOf } from "./hole.ts";
+import { type Hole, mayCancel, tenantAnd } from "./hole.ts";
 
 /** What a token may do that is not about a single run. */
 const STRONG_SCOPES = ["runs:register", "audit:read"];

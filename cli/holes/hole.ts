@@ -1,5 +1,5 @@
 // A hole: what a config that passes the schema still lets happen, and how to close it.
-import type { ConfigDocument, Issuer } from "../../src/config/schema.ts";
+import { type ConfigDocument, type Issuer, tenantsOf } from "../../src/config/schema.ts";
 import type { Path } from "../config-file.ts";
 
 export interface Hole {
@@ -13,12 +13,6 @@ export interface Hole {
   readonly message: string;
   /** How to close it. */
   readonly cure: string;
-}
-
-/** The tenants that an issuer's tokens may name. */
-export function tenantsOf({ tenant }: Issuer): readonly string[] {
-  if ("fixed" in tenant) return [tenant.fixed];
-  return [...new Set("map" in tenant ? Object.values(tenant.map) : tenant.allow)];
 }
 
 /** Tokens that come in a header of their own count on the audit routes only. */

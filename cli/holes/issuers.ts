@@ -37,7 +37,7 @@ export function issuerHoles(config: ConfigDocument): Hole[] {
       ...longLives(issuer, path),
     ];
   });
-  return [...each, ...onePersonTwice(config)];
+  return [...each, ...sharedSubjects(config), ...twoSubjectClaims(config)];
 }
 
 function plainHttp({ issuer }: Issuer, path: Path): Hole[] {
@@ -194,36 +194,56 @@ function longLives({ max_lifetime_hours }: Issuer, path: Path): Hole[] {
   ];
 }
 
-/** Said once of each issuer that is not the first to reach a tenant. */
-function onePersonTwice(config: ConfigDocument): Hole[] {
+/** Owners' names of several issuers: one person, if the operator is right. */
+function sharedSubjects(config: ConfigDocument): Hole[] {
+  const sharing = Object.entries(config.tenants).flatMap(([id, { ownership }]) => {
+    const names = "subject_issuers" in ownership ? (ownership.subject_issuers ?? []) : [];
+    return names.length > 1 && asksForPerson(config, id) ? [{ id, names }] : [];
+  });
+  return [...Map.groupBy(sharing, ({ names }) => names.join(" and "))].flatMap(
+    ([names, [one, ...more]]): Hole[] => {
+      if (one === undefined) return [];
+      const who = tenantAnd(one.id, more.length + 1);
+      return [
+        {
+          id: "two-issuers",
+          path: ["tenants", one.id, "ownership", "subject_issuers"],
+          message: `in ${who} the same subject of ${names} is one person, who may stop that person's runs`,
+          cure: "keep it if both issuers name the same people by the same subject; otherwise name one issuer",
+        },
+      ];
+    },
+  );
+}
+
+/** Entries of one issuer that take the subject from different claims. Said once of each such entry. */
+function twoSubjectClaims(config: ConfigDocument): Hole[] {
   const { issuers } = config;
-  const met = [...issuersByTenant(config)].flatMap(([id, [first, ...others]]) =>
-    first === undefined || !asksForPerson(config, id)
-      ? []
-      : others
-          .filter((other) => !isSameName(issuers[first], issuers[other]))
-          .map((other) => ({ id, first, other })),
+  const claimOf = (index: number): string => [issuers[index]?.subject_claim].flat().join(".");
+  const met = [...issuersByTenant(config)].flatMap(([id, indexes]) =>
+    asksForPerson(config, id)
+      ? indexes.flatMap((other, place) =>
+          indexes
+            .slice(0, place)
+            .filter((first) => issuers[first]?.issuer === issuers[other]?.issuer)
+            .filter((first) => claimOf(first) !== claimOf(other))
+            .slice(0, 1)
+            .map((first) => ({ id, first, other })),
+        )
+      : [],
   );
   return [...Map.groupBy(met, ({ other }) => other)].flatMap(([other, [one, ...more]]): Hole[] => {
     if (one === undefined) return [];
     const who = tenantAnd(one.id, more.length + 1);
-    const { issuer, subject_claim = "sub" } = issuers[one.first] ?? {};
-    const claim = [subject_claim].flat().join(".");
     return [
       {
-        id: "two-issuers",
-        path: ["issuers", other, "tenant"],
-        message: `${issuer} reaches ${who} too, and a run's owner is told by '${claim}' alone: the same '${claim}' at both is one person`,
-        cure: "give each issuer tenants of its own, or use ownership by 'grant'",
+        id: "two-subject-claims",
+        path: ["issuers", other, "subject_claim"],
+        message: `for ${who} another entry of this issuer takes the subject from '${claimOf(one.first)}', this one from '${claimOf(other)}': the same text in both is one person`,
+        cure: "take the subject from the same claim in both entries",
       },
     ];
   });
-}
-
-/** Entries of one provider that name people by the same claim: one name is one person. */
-function isSameName(one: Issuer | undefined, other: Issuer | undefined): boolean {
-  const nameOf = (entry: Issuer | undefined): string => [entry?.subject_claim].flat().join(".");
-  return one?.issuer === other?.issuer && nameOf(one) === nameOf(other);
 }
 
 /** Some runs are somebody's there, and whose is told by the `sub`. */

@@ -19,6 +19,11 @@ const CURES: readonly (readonly [says: RegExp, cure: string])[] = [
   [/there is no upstream/, "add the upstream, or name one that is there"],
   [/Unrecognized key/, "look for its right spelling in docs/config.md, or take it out"],
   [
+    /subject_issuers is missing/,
+    "list in ownership.subject_issuers the issuer of your users; list several only if they name the same people by the same subject",
+  ],
+  [/subject_issuers: no token of/, "name issuers of this config whose 'tenant' can be this tenant"],
+  [
     /two entries have the same issuer/,
     "make one entry of the two, or let 'audiences' or 'claims' say which tokens are for which",
   ],

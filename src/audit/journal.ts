@@ -6,6 +6,7 @@ import { Refusal } from "../failure.ts";
 import type { Caller } from "../identity/claims.ts";
 import type { Log } from "../logger.ts";
 import { type Pending, type Permit, refusalIn, ruleIn } from "../policy/permit.ts";
+import { type Person, personOf } from "../policy/person.ts";
 import { handedOn, type StopResult } from "../upstreams/stop.ts";
 import type { Target } from "../upstreams/upstream.ts";
 import { VERSION } from "../version.ts";
@@ -79,7 +80,7 @@ export async function describe(
     tenant: tenant.id,
     actor: {
       iss: caller.issuer,
-      sub: await tools.nameSubject(tenant, caller),
+      sub: await tools.nameSubject(tenant, personOf(tenant, caller)),
       client_id: caller.clientId,
       jti: caller.tokenId,
     },
@@ -225,7 +226,7 @@ export async function register(
   tools: AuditTools,
   tenant: Tenant,
   described: AuditEvent,
-  owner: { readonly subject: string; readonly issuer: string; readonly days: number },
+  owner: Person & { readonly days: number },
 ): Promise<void> {
   const event: AuditEvent = {
     ...described,

@@ -70,7 +70,8 @@ export interface Finish {
 
 /** An intent that only the registry can allow. */
 export interface Claim {
-  readonly subject: string;
+  /** The name that the caller's own runs carry; null when none can. */
+  readonly subject: string | null;
   /** By what the registry proves: the rule that allows it then; null where none does. */
   readonly rules: { readonly person: string | null; readonly tenant: string | null };
   /** Whose rule is still to be put in. */

@@ -1,11 +1,8 @@
 // How an event names its actor: in clear, or as a pseudonym that only the key's holder can look up.
 import type { Tenant } from "../config/load.ts";
-import type { Caller } from "../identity/claims.ts";
+import type { Person } from "../policy/person.ts";
 
-export type NameSubject = (
-  tenant: Tenant,
-  person: Pick<Caller, "issuer" | "subject">,
-) => Promise<string>;
+export type NameSubject = (tenant: Tenant, person: Person) => Promise<string>;
 
 /**
  * `secret` is AUDIT_SUBJECT_KEY; without it a tenant that asks for pseudonyms is refused when its

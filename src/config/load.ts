@@ -11,10 +11,12 @@ import {
   describeProblem,
   type Issuer,
   isLoopbackHttp,
+  issuersByTenant,
   NO_DELETION,
   namesIn,
   provesNothing,
   rateBinding,
+  subjectIssuersOf,
   TenantEntry,
   tokenUrlsIn,
   type UpstreamEntry,
@@ -31,11 +33,15 @@ export interface Base {
   readonly upstreams: ReadonlyMap<string, UpstreamEntry>;
   readonly origins: ReadonlySet<string>;
   readonly sharedCredentials: ReadonlySet<string>;
+  /** By tenant: the issuers whose tokens can act on its runs. */
+  readonly issuersByTenant: ReadonlyMap<string, readonly string[]>;
 }
 
 export interface Tenant extends Omit<TenantEntry, "upstream" | (typeof CREDENTIALS)[number]> {
   readonly id: string;
   readonly connection: Connection;
+  /** The issuers whose subjects are the names of owners; none where a subject proves nothing. */
+  readonly subjectIssuers: readonly string[];
 }
 
 export interface LoadContext extends CredentialTools {
@@ -63,6 +69,7 @@ export function loadBase(
       upstreams: new Map(Object.entries(upstreams)),
       origins: new Set(origins),
       sharedCredentials: new Set(shared_credentials),
+      issuersByTenant: issuersByTenant(issuers),
     },
   };
 }
@@ -83,7 +90,7 @@ export function trustedIssuer(issuer: Issuer): TrustedIssuer {
 export async function loadTenant(
   context: LoadContext,
   id: string,
-  { upstreams, sharedCredentials }: Base,
+  { upstreams, sharedCredentials, issuersByTenant: reaching }: Base,
   text: string | null,
 ): Promise<Loaded<Tenant | null>> {
   if (text === null) return { value: null };
@@ -103,6 +110,8 @@ export async function loadTenant(
   if (policy.ownership.source === "credential" && shared !== undefined) {
     return bad(`${shared.member}: ${provesNothing("another tenant")}`);
   }
+  const subjectIssuers = subjectIssuersOf(reaching.get(id) ?? [], policy);
+  if ("problem" in subjectIssuers) return bad(`ownership: ${subjectIssuers.problem}`);
   const keys = await loadCredentials(context, id, { credential, second_credential });
   if ("problem" in keys) return bad(keys.problem);
   if (policy.audit.subject === "hmac" && !context.secret("AUDIT_SUBJECT_KEY")) {
@@ -115,7 +124,7 @@ export async function loadTenant(
   const baseUrl = base_url.replace(/\/+$/, "");
   const adapter = adapterOf(kind);
   const connection = { name, tenant: id, adapter, baseUrl, options, nextKey: keys.value };
-  return { value: { ...policy, id, connection } };
+  return { value: { ...policy, id, connection, subjectIssuers } };
 }
 
 function parse<Schema extends z.ZodType>(schema: Schema, text: string): Loaded<z.infer<Schema>> {

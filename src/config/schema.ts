@@ -160,15 +160,24 @@ function upstreamEntry() {
 export const UpstreamEntry = upstreamEntry();
 export type UpstreamEntry = z.infer<typeof UpstreamEntry>;
 
+/**
+ * The issuers whose subjects are the names of owners. Default: the one issuer whose tokens name the tenant. Two
+ * issuers may give the same subject to two people, so that several have to be listed by hand, and are then
+ * taken to name the same people.
+ */
+const SubjectIssuers = z.array(z.string().min(1).max(512)).min(1).max(64).optional();
+
 const Ownership = z.discriminatedUnion("source", [
   z.strictObject({ source: z.literal("grant") }),
   z.strictObject({
     source: z.literal("metadata"),
     tenant_key: z.string().min(1).max(64),
     subject_key: z.string().min(1).max(64),
+    subject_issuers: SubjectIssuers,
   }),
   z.strictObject({
     source: z.literal("registry"),
+    subject_issuers: SubjectIssuers,
     /** How long a registration counts, in days. */
     retention_days: z.int().min(1).max(365).default(30),
   }),
@@ -316,6 +325,7 @@ export const ConfigDocument = z
     }
     const tenants = Object.entries(document.tenants);
     const holders = holdersOf(tenants);
+    const reaching = issuersByTenant(document.issuers);
     for (const [id, { upstream, ownership, ...tenant }] of tenants) {
       const refuse = (member: string, message: string): void =>
         context.addIssue({ code: "custom", path: ["tenants", id, member], message });
@@ -326,6 +336,8 @@ export const ConfigDocument = z
       else if (!tenant.accepts_deletion && deletesRuns(entry)) {
         refuse("accepts_deletion", NO_DELETION);
       }
+      const names = subjectIssuersOf(reaching.get(id) ?? [], { ownership, ...tenant });
+      if ("problem" in names) refuse("ownership", names.problem);
       if (ownership.source !== "credential") continue;
       for (const { member, name } of namesIn(tenant)) {
         const sharer = holders.get(name)?.find((other) => other !== id);
@@ -351,6 +363,52 @@ export function holdersOf(
     }
   }
   return holders;
+}
+
+/** The tenants that an entry's tokens may name. */
+export function tenantsOf({ tenant }: Pick<Issuer, "tenant">): readonly string[] {
+  if ("fixed" in tenant) return [tenant.fixed];
+  return [...new Set("map" in tenant ? Object.values(tenant.map) : tenant.allow)];
+}
+
+/**
+ * By tenant: the issuers whose tokens can act on its runs, each once. An entry whose tokens come in a header
+ * of their own is not among them: they count on the audit routes only.
+ */
+export function issuersByTenant(
+  issuers: readonly Pick<Issuer, "issuer" | "tenant" | "token_header">[],
+): ReadonlyMap<string, readonly string[]> {
+  const reaching = new Map<string, string[]>();
+  for (const entry of issuers) {
+    if (entry.token_header !== "authorization") continue;
+    for (const tenant of tenantsOf(entry)) {
+      const known = reaching.get(tenant) ?? [];
+      if (!known.includes(entry.issuer)) known.push(entry.issuer);
+      reaching.set(tenant, known);
+    }
+  }
+  return reaching;
+}
+
+/**
+ * The issuers whose subjects name the owners of a tenant's runs; none where a subject proves nothing. A
+ * problem where several issuers reach the tenant and the config does not say which.
+ */
+export function subjectIssuersOf(
+  reaching: readonly string[],
+  { ownership, rules }: Pick<TenantEntry, "ownership" | "rules">,
+): readonly string[] | { readonly problem: string } {
+  if (ownership.source !== "metadata" && ownership.source !== "registry") return [];
+  const { subject_issuers: named } = ownership;
+  const stranger = named?.find((issuer) => !reaching.includes(issuer));
+  if (stranger !== undefined) {
+    return { problem: `subject_issuers: no token of ${stranger} can act for this tenant` };
+  }
+  if (named !== undefined) return named;
+  if (reaching.length <= 1) return reaching;
+  if (!rules.some(({ runs }) => runs === "own")) return [];
+  const problem = `subject_issuers is missing: tokens of ${reaching.length} issuers reach this tenant, and the same subject of two issuers can be two people`;
+  return { problem };
 }
 
 /** What a tenant's credentials are called, so that two of the same can be told. */

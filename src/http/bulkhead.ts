@@ -3,10 +3,9 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { Refusal } from "../failure.ts";
 import type { Share } from "../policy/shares.ts";
-import { respondRefusal } from "./respond.ts";
 
 /** Requests that are worked on at a time. One that waits for a run to end is not among them. */
-const MOST_WORKING = 256;
+const MOST_WORKING = 512;
 /** Requests that wait for a run to end: each costs memory, and a read of its run now and then. */
 const MOST_WAITING = 1_024;
 const RETRY_AFTER_SECONDS = 1;
@@ -122,10 +121,7 @@ export function bulkhead({ now }: { readonly now: () => number }): MiddlewareHan
     forgetLost();
     if (countOf(ALL).working >= MOST_WORKING) {
       const detail = `${MOST_WORKING} requests in flight`;
-      return respondRefusal(
-        c,
-        new Refusal("overloaded", { detail, retryAfterSeconds: RETRY_AFTER_SECONDS }),
-      );
+      throw new Refusal("overloaded", { detail, retryAfterSeconds: RETRY_AFTER_SECONDS });
     }
     const held = enter();
     c.set(KEY, placeOf(held));
@@ -134,7 +130,6 @@ export function bulkhead({ now }: { readonly now: () => number }): MiddlewareHan
     } finally {
       leave(held);
     }
-    return undefined;
   };
 }
 

@@ -6,6 +6,7 @@ import { member } from "../upstreams/json.ts";
 import { type ReadRun, readUpstreamRun, type UpstreamTools } from "../upstreams/read.ts";
 import type { Target } from "../upstreams/upstream.ts";
 import type { Proof } from "./authorise.ts";
+import { ownerNameOf } from "./person.ts";
 
 export interface OwnershipTools extends UpstreamTools {
   /** The run in question, where it has just been found by a list: it need not be read again. */
@@ -61,7 +62,8 @@ export async function proveOwnership(
     case "metadata": {
       const read = await readIf(true);
       if (read !== null && read.unproved !== null) throw read.unproved;
-      return { proof: proofIn(read?.metadata, ownership, tenant.id, caller.subject), read };
+      const name = ownerNameOf(tenant, caller);
+      return { proof: proofIn(read?.metadata, ownership, tenant.id, name), read };
     }
   }
 }
@@ -71,19 +73,20 @@ function unlessUnknown(error: unknown): null {
   throw error;
 }
 
-/** What a run's metadata proves. */
+/** What a run's metadata proves. `subject`: the name that the caller's own runs carry; null when none can. */
 export function proofIn(
   metadata: unknown,
   keys: { readonly tenant_key: string; readonly subject_key: string },
   tenantId: string,
-  subject: string,
+  subject: string | null,
 ): Proof {
   if (member(metadata, keys.tenant_key) !== tenantId) return "nothing";
-  return member(metadata, keys.subject_key) === subject ? "person" : "tenant";
+  const isOwn = subject !== null && member(metadata, keys.subject_key) === subject;
+  return isOwn ? "person" : "tenant";
 }
 
-/** What the registry proves. */
-export function proofBy(owner: string | null, subject: string): Proof {
+/** What the registry proves. `subject`: as for `proofIn`. */
+export function proofBy(owner: string | null, subject: string | null): Proof {
   if (owner === null) return "nothing";
   return owner === subject ? "person" : "tenant";
 }

@@ -14,6 +14,7 @@ import {
   type Proof,
 } from "./authorise.ts";
 import { type OwnershipTools, type Proved, proofBy, proveOwnership } from "./ownership.ts";
+import { ownerNameOf } from "./person.ts";
 
 export interface Permit {
   /** The id of the rule that allows it. */
@@ -24,7 +25,8 @@ export interface Permit {
 
 /** A permit that depends on what the registry will say. */
 export interface Pending {
-  readonly subject: string;
+  /** The name that the caller's own runs carry; null when none can. */
+  readonly subject: string | null;
   /** What is decided, by what the registry proves. */
   readonly decisions: Readonly<Record<Proof, Decision>>;
   readonly read: ReadRun | null;
@@ -62,7 +64,7 @@ export async function permitOrPend(
     tenant: decideFor("tenant"),
     person: decideFor("person"),
   };
-  return { subject: asking.caller.subject, decisions, read };
+  return { subject: ownerNameOf(asking.tenant, asking.caller), decisions, read };
 }
 
 /** The decision as it would be, of no run when `target` is null, for whoever wants to know why. Throws what kept it from being made. */
@@ -77,7 +79,8 @@ export async function explain(
     if (reason === "run_not_found" || reason === "insufficient_scope") return unknown;
     throw error;
   });
-  const proof = found.proof ?? proofBy(await tools.ownerOf(target), asking.caller.subject);
+  const proof =
+    found.proof ?? proofBy(await tools.ownerOf(target), ownerNameOf(asking.tenant, asking.caller));
   return decide(tools, asking, found, proof);
 }
 

@@ -4,6 +4,7 @@ import { Refusal } from "../failure.ts";
 import { ipv6Network } from "../http/address.ts";
 import type { Log } from "../logger.ts";
 import { within } from "../within.ts";
+import type { Person } from "./person.ts";
 
 export type Limit = Pick<RateLimit, "limit">;
 
@@ -42,10 +43,10 @@ export async function assertPersonRate(
   { limits, sleep, log }: RateTools,
   tier: string | undefined,
   tenant: string,
-  subject: string,
+  { issuer, subject }: Person,
 ): Promise<void> {
   if (tier === undefined) return;
-  await assertWithin(limits.tier(tier), `${tenant}\n${subject}`, sleep, (detail) =>
+  await assertWithin(limits.tier(tier), `${tenant}\n${issuer}\n${subject}`, sleep, (detail) =>
     log("error", "rate_limit_failed", { tenant, detail }),
   );
 }

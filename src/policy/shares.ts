@@ -1,5 +1,6 @@
 // How many of an isolate's requests at a time may be one address's, one person's or one tenant's, so that
 // none of them can shut out the others.
+import type { Person } from "./person.ts";
 import { networkOf } from "./rate.ts";
 
 export interface Share {
@@ -12,9 +13,10 @@ export interface Share {
   readonly includesWaiting: boolean;
 }
 
-const PER_ADDRESS = 64;
-const PER_PERSON = 64;
-const PER_TENANT = 128;
+const PER_ADDRESS = 128;
+/** Far more than a page needs: a backend that stops the runs of many users is one person, too. */
+const PER_PERSON = 200;
+const PER_TENANT = 256;
 
 /** Before it is known who asks. None for an address of this machine, as for its rate. */
 export function sharesOfAddress(address: string | undefined): readonly Share[] {
@@ -25,10 +27,10 @@ export function sharesOfAddress(address: string | undefined): readonly Share[] {
 }
 
 /** Once it is known who asks. `person`: null for a backend that acts for many users. */
-export function sharesOfCaller(tenant: string, person: string | null): readonly Share[] {
+export function sharesOfCaller(tenant: string, person: Person | null): readonly Share[] {
   const name = `tenant\n${tenant}`;
   const shares: Share[] = [{ kind: "tenant", name, most: PER_TENANT, includesWaiting: false }];
   if (person === null) return shares;
-  const own = `person\n${tenant}\n${person}`;
+  const own = `person\n${tenant}\n${person.issuer}\n${person.subject}`;
   return [{ kind: "person", name: own, most: PER_PERSON, includesWaiting: true }, ...shares];
 }

@@ -60,6 +60,9 @@ const INITECH_KEY = '"credential": { "secret": "OPENAI_KEY_INITECH" }';
 const ACME_KEY = '"credential": { "secret": "OPENAI_KEY_ACME" }';
 const GRANT = '"ownership": { "source": "grant" }';
 const META = '"ownership": { "source": "metadata", "tenant_key": "tenant", "subject_key": "user" }';
+/** Owners' names are subjects of these issuers. */
+const metaOf = (...issuers: readonly string[]): string =>
+  META.replace(" }", `, "subject_issuers": ${JSON.stringify(issuers)} }`);
 const ACME_ID = '"issuer": "https://id.acme.com/"';
 const ACME_KEYS = '"jwks_uri": "https://id.acme.com/keys"';
 const AUDIENCE = '"audiences": ["https://stop.acme.com"]';
@@ -104,6 +107,17 @@ const REFUSED: readonly Planted[] = [
     hole: "a second key that is the proof and shared",
     from: GLOBEX_KEY,
     to: '"second_credential": { "secret": "OPENAI_KEY_ACME" },\n      "credential": { "secret": "KEY" }',
+  },
+  {
+    hole: "two issuers, and no word whose subjects name owners",
+    from: withIssuer("acme")[0],
+    to: withIssuer("acme")[1],
+    at: META,
+  },
+  {
+    hole: "owners' names of an issuer that does not reach the tenant",
+    from: META,
+    to: metaOf("https://other.acme.com/"),
   },
   {
     hole: "own runs with no proof of a person",
@@ -349,14 +363,17 @@ const HOLES: Readonly<Record<string, readonly Planted[]>> = {
       hole: "the same sub twice",
       from: withIssuer("acme")[0],
       to: withIssuer("acme")[1],
-      at: '"tenant": { "fixed": "acme" }',
+      also: [[META, metaOf("https://id.acme.com/", "https://other.acme.com/")]],
+      at: metaOf("https://id.acme.com/", "https://other.acme.com/"),
     },
+  ],
+  "two-subject-claims": [
     {
       hole: "one provider's people under two of their names",
       from: SECOND_ENTRY[0],
       to: SECOND_ENTRY[1]('"claims": { "azp": "web" }, "subject_claim": "oid"'),
       also: [['"scopes_claim": "scope"', '"claims": { "azp": "mobile" }']],
-      at: '"tenant": { "fixed": "acme" }',
+      at: '"claims": { "azp": "web" }, "subject_claim": "oid"',
     },
   ],
   "granted-strong-scope": [
@@ -652,14 +669,16 @@ describe("holes that come together", () => {
   });
 
   it("one line of an issuer that is at fault for many tenants", async () => {
-    const text = CLEAN.replace(...withIssuer("acme")).replace(
-      '"tenant": { "fixed": "acme" }',
-      '"granted_scopes": ["stop"], "tenant": { "claim": "t", "allow": ["acme", "globex"] }',
-    );
+    const text = CLEAN.replace(...withIssuer("acme"))
+      .replace(META, metaOf("https://id.acme.com/", "https://other.acme.com/"))
+      .replace(
+        '"tenant": { "fixed": "acme" }',
+        '"granted_scopes": ["stop"], "tenant": { "claim": "t", "allow": ["acme", "globex"] }',
+      );
     const { problems } = await lintOf(text);
     expect(problems.map(({ id, message }) => [id, message])).toMatchObject([
-      ["two-issuers", expect.stringContaining("reaches tenant acme too")],
       ["granted-all-runs", expect.stringContaining("of tenant acme and one more")],
+      ["two-issuers", expect.stringContaining("in tenant acme the same subject of")],
     ]);
   });
 });

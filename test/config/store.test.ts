@@ -10,6 +10,7 @@ import {
   GUS,
   type HarnessOptions,
   type Json,
+  withSharedSubjects,
   withTenant,
 } from "../support/harness.ts";
 import { refused } from "../support/reply.ts";
@@ -385,18 +386,19 @@ describe("the gateway's own secrets", () => {
     ],
     [
       "an issuer's keys",
-      (config) => ({
-        ...config,
-        issuers: [
-          ...(config["issuers"] as Json[]),
-          {
-            issuer: "local",
-            jwks_uri: "http://localhost:8788/jwks.json",
-            audiences: ["x"],
-            tenant: { fixed: "acme" },
-          },
-        ],
-      }),
+      (config) =>
+        withSharedSubjects({
+          ...config,
+          issuers: [
+            ...(config["issuers"] as Json[]),
+            {
+              issuer: "local",
+              jwks_uri: "http://localhost:8788/jwks.json",
+              audiences: ["x"],
+              tenant: { fixed: "acme" },
+            },
+          ],
+        }),
     ],
   ])("decide whether %s may be on loopback over http", async (_, config) => {
     const deployed = await createGateway({ config });

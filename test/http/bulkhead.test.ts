@@ -4,9 +4,10 @@ import { describe, expect, it } from "vitest";
 import { bulkhead, placeIn } from "../../src/http/bulkhead.ts";
 import { createHarness, GUS, type Json, type Person } from "../support/harness.ts";
 
-const MOST = 256;
-const PER_PERSON = 64;
-const PER_TENANT = 128;
+const MOST = 512;
+const PER_ADDRESS = 128;
+const PER_PERSON = 200;
+const PER_TENANT = 256;
 const MOST_WAITING = 1_024;
 
 const person = (tenant: Person["tenant"], index: number): Person => ({
@@ -67,9 +68,9 @@ function runAt(path: string, status: string): Json {
 async function fill({ headersOf, ask, arrived }: Awaited<ReturnType<typeof held>>) {
   const asked: Promise<Response>[] = [];
   for (const tenant of ["acme", "globex"] as const) {
-    for (let index = 0; index < PER_TENANT / PER_PERSON; index += 1) {
+    for (const [index, count] of [PER_PERSON, PER_TENANT - PER_PERSON].entries()) {
       const headers = await headersOf(person(tenant, index));
-      asked.push(...Array.from({ length: PER_PERSON }, () => ask(headers)));
+      asked.push(...Array.from({ length: count }, () => ask(headers)));
     }
   }
   await arrived(MOST);
@@ -79,7 +80,7 @@ async function fill({ headersOf, ask, arrived }: Awaited<ReturnType<typeof held>
 const codeOf = async (response: Response): Promise<unknown> =>
   ((await response.json()) as { error?: { code: string } }).error?.code;
 
-describe("the two hundred and fifty-seventh request at once", () => {
+describe("the five hundred and thirteenth request at once", () => {
   it("is refused before its token is looked at; the next one is served", async () => {
     const stage = await held({ holds: true });
     const { gateway, ask, arrived, release, headersOf } = stage;
@@ -109,7 +110,7 @@ describe("the two hundred and fifty-seventh request at once", () => {
 });
 
 describe("one person", () => {
-  it("has 64 requests at a time; the next is refused, and everybody else is served", async () => {
+  it("has 200 requests at a time; the next is refused, and everybody else is served", async () => {
     const { headersOf, ask, arrived, release } = await held({ holds: true });
     const own = await headersOf(person("acme", 0));
     const asked = Array.from({ length: PER_PERSON }, () => ask(own));
@@ -135,7 +136,7 @@ describe("one person", () => {
 });
 
 describe("one tenant", () => {
-  it("has 128 requests at a time; the next is refused, and another tenant is served", async () => {
+  it("has 256 requests at a time; the next is refused, and another tenant is served", async () => {
     const { headersOf, ask, arrived, release } = await held({ holds: true });
     const asked: Promise<Response>[] = [];
     for (let index = 0; index < 4; index += 1) {
@@ -156,7 +157,7 @@ describe("one tenant", () => {
 });
 
 describe("one address", () => {
-  it("has 64 requests at a time whose callers are not known yet; another address is served", async () => {
+  it("has 128 requests at a time whose callers are not known yet; another address is served", async () => {
     let answer = (): void => undefined;
     const keys = new Promise<Response>((resolve) => {
       answer = () => resolve(Response.json({ keys: [] }));
@@ -184,7 +185,7 @@ describe("one address", () => {
       gateway.begin("/v1/threads/t/runs/r", {
         headers: { authorization, "cf-connecting-ip": address },
       }).response;
-    const pending = Array.from({ length: PER_PERSON }, () => from("198.51.100.7"));
+    const pending = Array.from({ length: PER_ADDRESS }, () => from("198.51.100.7"));
     while (asked === 0) await scheduler.wait(1);
     const refused = await from("198.51.100.7");
     expect(refused.status).toBe(429);
@@ -202,11 +203,11 @@ describe("requests that wait for a run to end", () => {
   it("are no work: a tenant whose whole share waits is served all the same", async () => {
     const { gateway, ask, headersOf, reads, pass } = await held({ holds: false });
     const waiting: Promise<Response>[] = [];
-    for (let index = 0; index < PER_TENANT / PER_PERSON; index += 1) {
+    for (const [index, count] of [PER_PERSON, PER_TENANT - PER_PERSON].entries()) {
       const who = person("acme", index);
       const headers = await headersOf(who, { prefer: "wait=25" });
       const paths = Array.from(
-        { length: PER_PERSON },
+        { length: count },
         (_, run) => `/v1/threads/t/runs/owned-by-acme-${who.sub}-${run}/cancel`,
       );
       const begun = paths.map((path) => gateway.begin(path, { method: "POST", headers }).response);
@@ -230,6 +231,7 @@ function alone() {
   const until = () => new Promise<void>((resolve) => pending.push(resolve));
   const app = new Hono();
   app.use(bulkhead({ now: () => nowMs }));
+  app.onError((error, c) => c.text(error.message, 503));
   app.get("/work", async (c) => {
     await until();
     return c.text("worked");

@@ -4,7 +4,13 @@ import type { Algorithm } from "../../dev/issuer.ts";
 import { Issuer } from "../../src/config/schema.ts";
 import { Refusal } from "../../src/failure.ts";
 import { readJwt } from "../../src/identity/token.ts";
-import { createHarness, type Json, pathOf, withTenant } from "../support/harness.ts";
+import {
+  createHarness,
+  type Json,
+  pathOf,
+  withSharedSubjects,
+  withTenant,
+} from "../support/harness.ts";
 import { type Seen, seen } from "../support/reply.ts";
 import { ROWS } from "./attacks/catalogue.ts";
 import {
@@ -36,7 +42,7 @@ const gateway = await createHarness({
     const issuers = [...forges.values()].flatMap(issuersOf);
     const revoking = withTenant("acme", { revoked_tokens: [REVOKED] });
     const others = withTenant("globex", { revoked_tokens: ["token-of-globex"] });
-    return { ...others(revoking(config)), issuers };
+    return withSharedSubjects({ ...others(revoking(config)), issuers });
   },
   world: { now: () => NOW * 1_000 },
   bindings: watch.bindings,

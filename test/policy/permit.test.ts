@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import {
+  ACME_ISSUER,
   ADA,
   ANN,
   byCredential,
@@ -173,7 +174,7 @@ describe("the rate of a person", () => {
 
   it("that is over the tier's is 429 with Retry-After, before anything is read and without a record", async () => {
     const { gateway, asked } = await gatewayWith(async (key) => ({
-      success: key !== "acme\nann",
+      success: key !== `acme\n${ACME_ISSUER}\nann`,
     }));
     const ids = await gateway.startRun();
     await gateway.forgetCalls();
@@ -185,7 +186,7 @@ describe("the rate of a person", () => {
       retryAfter: "10",
       shouldRetry: null,
     });
-    expect(asked).toEqual(["acme\nann"]);
+    expect(asked).toEqual([`acme\n${ACME_ISSUER}\nann`]);
     expect(await gateway.calls()).toEqual([]);
     expect(await gateway.eventsOf(ids)).toEqual([]);
   });

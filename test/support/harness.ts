@@ -9,7 +9,7 @@ import { fetchOf } from "../../dev/simulator/fetch.ts";
 import { createApp } from "../../src/app.ts";
 import type { LedgerRpc } from "../../src/audit/ledger.ts";
 import { BASE_KEY, tenantKey } from "../../src/config/kv-keys.ts";
-import { baseOf, ConfigDocument } from "../../src/config/schema.ts";
+import { baseOf, ConfigDocument, Issuer, issuersByTenant } from "../../src/config/schema.ts";
 import { type Bindings, createGateway, type World } from "../../src/gateway.ts";
 import { createLog } from "../../src/logger.ts";
 import type { Limit, RateLimits } from "../../src/policy/rate.ts";
@@ -268,6 +268,17 @@ export function withTenant(id: string, members: Json): (config: Json) => Json {
     const tenants = config["tenants"] as Record<string, Json>;
     return { ...config, tenants: { ...tenants, [id]: { ...tenants[id], ...members } } };
   };
+}
+
+/** Says of each tenant that all issuers who reach it name the same people. */
+export function withSharedSubjects(config: Json): Json {
+  const issuers = (config["issuers"] as Json[]).map((entry) => Issuer.parse(entry));
+  const reaching = issuersByTenant(issuers);
+  const tenants = Object.entries(config["tenants"] as Record<string, Json>).map(([id, tenant]) => {
+    const ownership = { ...(tenant["ownership"] as Json), subject_issuers: reaching.get(id) };
+    return [id, reaching.has(id) ? { ...tenant, ownership } : tenant];
+  });
+  return { ...config, tenants: Object.fromEntries(tenants) as Json };
 }
 
 /** The credential proves the tenant and no person; nothing is read before a cancel. */
