@@ -132,14 +132,63 @@ describe("the header", () => {
 });
 
 describe("a 401", () => {
-  it("says in the log, and only there, what was wrong", async () => {
+  it.each<[string, Json, Json]>([
+    ["claim aud: no audience of this gateway", { aud: "x" }, {}],
+    ["claim aud: more than 64 audiences", { aud: [...Array<string>(64).fill("x"), AUDIENCE] }, {}],
+    ["claim aud: missing or malformed", { aud: 7 }, {}],
+    ["longer than 16 KiB", { x: "x".repeat(16_384) }, {}],
+    ["the header is over 1 KiB", {}, { x: "x".repeat(1_024) }],
+    ["header kid: not a string of 1-256 bytes", {}, { kid: "k".repeat(257) }],
+    ["claim sub: missing or malformed", { sub: "a".repeat(256) }, {}],
+  ])("says in the log, and only there, what was wrong: %s", async (detail, over, header) => {
     gateway.lines.length = 0;
-    await ask(await compactToken(KEY, claims({ aud: "x" })));
+    await ask(await compactToken(KEY, claims(over), header));
     expect(JSON.parse(gateway.lines.at(-1) ?? "")).toMatchObject({
       status: 401,
       code: "invalid_token",
-      detail: "claim aud: no audience of this gateway",
+      detail,
     });
+  });
+
+  it("says in the log when the token is for none of its issuer's entries", async () => {
+    const entries = ["web", "ios"].map((azp) => ({ ...issuers[2], claims: { azp } }));
+    const several = await createHarness({
+      config: (config) => ({ ...config, issuers: entries }),
+      world: { now: () => NOW * 1_000 },
+    });
+    const token = await compactToken(KEY, claims({ azp: "other" }));
+    expect((await several.read(ids, token)).status).toBe(401);
+    expect(JSON.parse(several.lines.at(-1) ?? "")).toMatchObject({
+      code: "invalid_token",
+      detail: "has the audience and claims of no entry of its issuer",
+    });
+    await createHarness({ config: (config) => ({ ...config, issuers }) });
+  });
+});
+
+describe("the client that events name", () => {
+  it.each<[string | null, Json]>([
+    ["app", { client_id: "app" }],
+    ["app", { azp: "app" }],
+    ["app", { appid: "app" }],
+    ["app", { cid: "app" }],
+    ["app", { client_id: "app", azp: "b", appid: "c", cid: "d" }],
+    ["app", { azp: "app", cid: "d" }],
+    ["app", { client_id: 7, azp: "", appid: "app" }],
+    ["app", { client_id: null, cid: "app" }],
+    [null, { client: "app" }],
+    [null, { client_id: ["app"], cid: "a\u0000b" }],
+  ])("is %j for %j", async (client, over) => {
+    // By the true clock, which events are named and found by.
+    const real = await createHarness({ config: (config) => ({ ...config, issuers }) });
+    const iat = Math.floor(Date.now() / 1_000);
+    const tokenOf = (more: Json): Promise<string> =>
+      compactToken(KEY, claims({ iat, exp: iat + 600, ...more }));
+    const run = await real.startRun();
+    expect((await real.cancel(run, await tokenOf(over))).status).toBe(200);
+    const { data } = await real.events(await tokenOf({ sub: "ada", scope: "audit:read" }));
+    const own = data.filter(({ target }) => target.run_id === run.run);
+    expect(own.map(({ actor }) => actor)).toMatchObject([{ sub: "ann", client_id: client }]);
   });
 });
 
