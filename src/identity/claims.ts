@@ -13,6 +13,7 @@ const MAX_AUDIENCES = 64;
 const MAX_GRANTS = 64;
 /** Where providers write which app got the token: RFC 9068, OpenID Connect, ADFS and Entra ID 1.0, Okta. */
 const CLIENT_CLAIMS = ["client_id", "azp", "appid", "cid"];
+const UNMET = "not as the issuer's config requires";
 /** What OpenID Connect Core §2 and §3.3.2.11 put in ID tokens, which say who somebody is, not what may be done. */
 const ID_TOKEN_CLAIMS = ["nonce", "at_hash", "c_hash"];
 
@@ -75,14 +76,19 @@ const GrantDetail = z.strictObject({
  */
 export function entryFor(entries: readonly TrustedIssuer[], payload: Payload): TrustedIssuer {
   const [only, ...others] = entries;
-  const entry =
-    others.length === 0
-      ? only
-      : entries.find(
-          (each) => audienceDefect(payload, each) === null && unmetClaim(payload, each) === null,
-        );
+  if (only !== undefined && others.length === 0) return only;
+  const entry = entries.find((each) => strangeness(payload, each) === null);
   if (entry !== undefined) return entry;
-  throw invalidToken("has the audience and claims of no entry of its issuer");
+  const why = new Set(entries.map((each) => strangeness(payload, each)));
+  throw invalidToken(`for none of its issuer's entries (${[...why].join("; ")})`);
+}
+
+/** Why the token is not for this entry, or null. */
+function strangeness(payload: Payload, entry: TrustedIssuer): string | null {
+  const audience = audienceDefect(payload, entry);
+  if (audience !== null) return `claim ${nameOf(entry.audience_claim)}: ${audience}`;
+  const unmet = unmetClaim(payload, entry);
+  return unmet === null ? null : `claim ${unmet}: ${UNMET}`;
 }
 
 /**
@@ -166,7 +172,7 @@ export function unmetClaim(
 /** RFC 8725 §3.12: a token that its issuer made for something else is none for this. */
 function assertPurpose(payload: Payload, issuer: TrustedIssuer): void {
   const unmet = unmetClaim(payload, issuer);
-  if (unmet !== null) throw badClaim(unmet, "not as the issuer's config requires");
+  if (unmet !== null) throw badClaim(unmet, UNMET);
   // RFC 7800 §3: it is worth something to whoever proves a key, and no proof is taken here.
   if (Object.hasOwn(payload, "cnf")) throw badClaim("cnf", "bound to its sender");
   // RFC 8417 §2.2: an event, such as a logout, is no permission, whatever its `typ` says.

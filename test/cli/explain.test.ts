@@ -11,6 +11,16 @@ const CONFIG = {
     {
       issuer: "https://id.acme.com/",
       jwks_uri: "https://id.acme.com/keys",
+      audiences: ["https://machines.acme.com"],
+      claims: { gty: ["client-credentials", "password"] },
+      tenant: { fixed: "acme" },
+      subject_claim: "azp",
+      scopes_claim: "roles",
+      scopes_map: { "support-team": ["help"] },
+    },
+    {
+      issuer: "https://id.acme.com/",
+      jwks_uri: "https://id.acme.com/keys",
       audiences: ["https://stop.acme.com"],
       tenant: { claim: "org_id", allow: ["acme", "off", "reg", "cred", "gone"] },
     },
@@ -68,6 +78,18 @@ describe("explain", () => {
     ]);
   });
 
+  it("takes the entry of the issuer that the claims are for, with its subject and its roles", async () => {
+    const claims = { iss: CLAIMS.iss, gty: "client-credentials", azp: "backend" };
+    const other = ["--metadata", '{"tenant":"acme","user":"eve"}', "--reason", "asked"];
+    const { stdout } = await explain({ ...claims, roles: ["support-team", "stop"] }, ...other);
+    expect(stdout.trim().split("\n").slice(0, 2)).toEqual([
+      "Allowed by rule 'help', with a reason.",
+      "  backend of tenant acme, scopes: help",
+    ]);
+    const { stdout: refused } = await explain({ ...claims, roles: ["stop"] }, ...other);
+    expect(refused).toContain("Refused: insufficient_scope");
+  });
+
   it.each<[string, object, string[], string]>([
     [
       "a rule denies it",
@@ -110,7 +132,7 @@ describe("explain", () => {
       "the token is for another",
       { ...CLAIMS, aud: "x" },
       OWN,
-      "Refused: invalid_token (claim aud: no audience of this gateway).",
+      "Refused: invalid_token (for none of its issuer's entries (claim aud: no audience of this gateway)).",
     ],
     [
       "the issuer is unknown",

@@ -437,6 +437,11 @@ const HOLES: Readonly<Record<string, readonly Planted[]>> = {
       at: '"jwks": {',
     },
     { hole: "without a name", from: GLOBEX_KEYS, to: `"keys": [${JSON.stringify(namelessJwk)}]` },
+    {
+      hole: "with an empty name",
+      from: GLOBEX_KEYS,
+      to: `"keys": [${JSON.stringify({ ...publicJwk, kid: "" })}]`,
+    },
     { hole: "off the curve", from: GLOBEX_KEYS, to: `"keys": [${JSON.stringify(OFF_CURVE)}]` },
   ],
   "key-of-everybody": [

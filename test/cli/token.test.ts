@@ -171,6 +171,20 @@ describe("token", () => {
     ["no kid", { allow_missing_kid: true, jwks: { keys: [{ ...PUBLIC, kid: undefined }] } }, {}],
     ["another key before it", { jwks: { keys: [ANOTHER, PUBLIC] } }, {}],
     ["scopes for all", { granted_scopes: ["runs:cancel"] }, {}],
+    [
+      "a person's id elsewhere",
+      { subject_claim: ["ext", "oid"] },
+      { ext: { oid: "ann" }, sub: undefined },
+    ],
+    [
+      "roles in place of scopes",
+      {
+        scopes_claim: "roles",
+        scopes_map: { admin: ["stop", "own", "x"], agent: ["stop"], self: ["own"] },
+      },
+      { roles: ["agent", "self"] },
+    ],
+    ["claims of which one will do", { claims: { azp: ["web", "ios"] } }, { azp: "web" }],
   ])("is taken by an issuer with %s", async (_, entry, claims) => {
     const config = configWith({ ...ISSUER, ...entry });
     const compact = await made(config, "--tenant", "acme", "--sub", "ann");
@@ -210,6 +224,23 @@ describe("token", () => {
     expect(await judged(config, compact)).toMatchObject({ tenant: "acme" });
   });
 
+  it("is for the entry of its tenant, of several with the same issuer", async () => {
+    const config = configWith(
+      { ...ISSUER, claims: { azp: "web" }, tenant: { fixed: "globex" } },
+      { ...ISSUER, claims: { azp: ["ios", "web"] }, tenant: { fixed: "acme" } },
+    );
+    const compact = await made(config, "--sub", "ann", "--tenant", "acme");
+    expect(await judged(config, compact)).toMatchObject({ tenant: "acme" });
+    const swallowed = configWith(
+      { ...ISSUER, tenant: { fixed: "globex" } },
+      { ...ISSUER, claims: { azp: "ios" }, tenant: { fixed: "acme" } },
+    );
+    const secrets = `LOCAL_ISSUER_KEY='${KEY}'\n`;
+    const { code, stderr } = await token(swallowed, secrets, "--sub", "ann", "--tenant", "acme");
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/for another entry of https:\/\/local\.issuer\.invalid\/, which comes/);
+  });
+
   const OTHER = { ...ISSUER, jwks: { keys: [ANOTHER] } };
   const REMOTE = { ...ISSUER, jwks: undefined, jwks_uri: "https://id.acme.test/keys" };
   it.each<[string, Json, string[], RegExp]>([
@@ -227,6 +258,12 @@ describe("token", () => {
       { ...ISSUER, tenant: { claim: "t", allow: ["initech"] } },
       [],
       /^The config has no tenant 'initech'\.$/,
+    ],
+    [
+      "scopes that no role gives",
+      { ...ISSUER, scopes_map: { admin: ["stop", "own", "x"], agent: ["stop"] } },
+      ["--tenant", "acme"],
+      /^No token of this issuer has the scope 'own' and no other: .* gives stop, own, x\.$/,
     ],
     ["a longer life", ISSUER, ["--tenant", "acme", "--expires", "2d"], /longer than 24 h/],
     ["another audience", ISSUER, ["--tenant", "acme", "--audience", "x"], /: stopgate, other\.$/],

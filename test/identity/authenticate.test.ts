@@ -156,12 +156,17 @@ describe("a 401", () => {
       config: (config) => ({ ...config, issuers: entries }),
       world: { now: () => NOW * 1_000 },
     });
-    const token = await compactToken(KEY, claims({ azp: "other" }));
-    expect((await several.read(ids, token)).status).toBe(401);
-    expect(JSON.parse(several.lines.at(-1) ?? "")).toMatchObject({
-      code: "invalid_token",
-      detail: "has the audience and claims of no entry of its issuer",
-    });
+    for (const [over, why] of [
+      [{ azp: "other" }, "claim azp: not as the issuer's config requires"],
+      [{ aud: Array<string>(65).fill(AUDIENCE) }, "claim aud: more than 64 audiences"],
+    ] as const) {
+      const token = await compactToken(KEY, claims(over));
+      expect((await several.read(ids, token)).status).toBe(401);
+      expect(JSON.parse(several.lines.at(-1) ?? "")).toMatchObject({
+        code: "invalid_token",
+        detail: `for none of its issuer's entries (${why})`,
+      });
+    }
     await createHarness({ config: (config) => ({ ...config, issuers }) });
   });
 });
