@@ -24,20 +24,20 @@ await aMillion();
 /** Each as long as a token may be, and as hard on its reader as it can be made. */
 async function worstShapes(): Promise<void> {
   const header = base64url({ alg: "EdDSA", kid: KEY.kid });
-  const room = 8_192 - header.length - 2 - 86;
+  const room = 16_384 - header.length - 2 - 86;
   const json = Math.floor((room * 3) / 4) - 2;
   const inPayload = (text: string): string => `${header}.${base64url(text)}.${"A".repeat(86)}`;
   const fill = (piece: string, around: (text: string) => string): string =>
     around(piece.repeat(Math.floor((json - around("").length) / piece.length)));
   const shapes: Record<string, string> = {
     "a usual token": await compactToken(KEY, usualClaims(0)),
-    "8 KiB of dots": ".".repeat(8_192),
-    "8 KiB of one part": "A".repeat(8_192),
+    "16 KiB of dots": ".".repeat(16_384),
+    "16 KiB of one part": "A".repeat(16_384),
     "8 MiB": "A".repeat(8 * 1024 * 1024),
     "arrays in arrays": inPayload(fill("[", (text) => text)),
-    "objects in objects": inPayload(`${'{"a":'.repeat(900)}1${"}".repeat(900)}`),
+    "objects in objects": inPayload(`${'{"a":'.repeat(1_800)}1${"}".repeat(1_800)}`),
     "a thousand members": inPayload(
-      `{${Array.from({ length: 650 }, (_, index) => `"${index.toString(36)}":1`).join(",")}}`,
+      `{${Array.from({ length: 1_300 }, (_, index) => `"${index.toString(36)}":1`).join(",")}}`,
     ),
     "one member again and again": inPayload(fill('"a":1,', (text) => `{${text}"b":1}`)),
     "strings and white space": inPayload(fill('""  ,', (text) => `{"a":[${text}""]}`)),

@@ -81,6 +81,29 @@ describe("changes", () => {
     ]);
   });
 
+  it("of two entries of one issuer are told apart", () => {
+    const base = (...audiences: string[]): Json => ({
+      issuers: audiences.map((audience) => ({ issuer: "https://id.test/", audience })),
+    });
+    const key = "c1:base";
+    const change = changesFor(
+      new Set([key]),
+      new Map([[key, JSON.stringify(base("web", "ios"))]]),
+      [{ key, value: JSON.stringify(base("web", "android")) }],
+    );
+    expect(change).toMatchObject([
+      {
+        members: [
+          {
+            member: "issuers https://id.test/ (2)",
+            before: { audience: "ios" },
+            after: { audience: "android" },
+          },
+        ],
+      },
+    ]);
+  });
+
   it.each(["not JSON", "[1]", "null", '"text"'])("of %s are a replacement", (before) => {
     expect(between(before, { a: 1 })).toMatchObject([
       { kind: "changed", notes: ["unreadable as it is; replaced"] },
