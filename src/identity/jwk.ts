@@ -54,18 +54,18 @@ const About = z.looseObject({
 type About = z.infer<typeof About>;
 
 /**
- * Judges one entry of a document's `keys`. A member that is null counts as left out, and an empty
- * `kid` as none. A reason is in words for the log, which hold nothing of the entry.
+ * Judges one entry of a document's `keys`. A reason is in words for the log, which hold nothing of the
+ * entry.
  */
 export function judgeKey(entry: unknown): Judged {
   const members = Entry.safeParse(entry);
   if (!members.success) return unusable("an entry that is no object");
-  if (members.data["kty"] === "oct") return unusable("a secret key: only public keys are wanted");
-  // Before nulls are left out: who publishes the member at all publishes it whole the next time.
-  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(members.data, name))) {
+  const said = withoutUnset(members.data);
+  if (said["kty"] === "oct") return unusable("a secret key: only public keys are wanted");
+  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(said, name))) {
     return unusable("a private key: give its public half only");
   }
-  const parsed = About.safeParse(withoutEmpty(members.data));
+  const parsed = About.safeParse(said);
   if (!parsed.success) {
     return unusable(
       `a key whose ${String(parsed.error.issues[0]?.path[0])} is missing or malformed`,
@@ -80,11 +80,16 @@ function unusable(reason: string): Judged {
   return { verdict: "unusable", reason };
 }
 
-function withoutEmpty(entry: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const said = Object.entries(entry).filter(([name, value]) =>
-    name === "kid" ? value !== null && value !== "" : value !== null,
-  );
-  return Object.fromEntries(said);
+/**
+ * What an entry says. Libraries write members that nobody has set all the same: as null, as an empty list
+ * (`"key_ops": [], "oth": []` of Microsoft.IdentityModel), and a `kid` as an empty text.
+ */
+function withoutUnset(entry: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const isUnset = ([name, value]: readonly [string, unknown]): boolean =>
+    value === null ||
+    (Array.isArray(value) && value.length === 0) ||
+    (name === "kid" && value === "");
+  return Object.fromEntries(Object.entries(entry).filter((member) => !isUnset(member)));
 }
 
 interface Kind {

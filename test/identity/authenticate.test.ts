@@ -171,6 +171,30 @@ describe("a 401", () => {
   });
 });
 
+describe("two entries of one issuer that differ by the header", () => {
+  it("take a token from their own header each, and from no other", async () => {
+    const access = {
+      ...issuers[2],
+      token_header: "cf-access-jwt-assertion",
+      granted_scopes: ["audit:read"],
+    };
+    const real = await createHarness({
+      config: (config) => ({ ...config, issuers: [access, { ...issuers[2], audiences: ["x"] }] }),
+      world: { now: () => NOW * 1_000 },
+    });
+    const statusOf = async (name: string, aud: string): Promise<number> => {
+      const token = await compactToken(KEY, claims({ aud }));
+      const value = name === "authorization" ? `Bearer ${token}` : token;
+      return (await real.request("/v1/audit/events", { headers: { [name]: value } })).status;
+    };
+    expect(await statusOf("cf-access-jwt-assertion", AUDIENCE)).toBe(200);
+    expect(await statusOf("authorization", "x")).toBe(403);
+    expect(await statusOf("cf-access-jwt-assertion", "x")).toBe(401);
+    expect(await statusOf("authorization", AUDIENCE)).toBe(401);
+    await createHarness({ config: (config) => ({ ...config, issuers }) });
+  });
+});
+
 describe("the client that events name", () => {
   it.each<[string | null, Json]>([
     ["app", { client_id: "app" }],

@@ -182,7 +182,7 @@ const weakKeys = documents("J37", "skipped", {
   }),
   "a private key for encryption": beside({ kty: "RSA", use: "enc", kid: KID, d: "c2VjcmV0" }),
   "a private key of an unknown kind": beside({ kty: "AKP", alg: "ML-DSA-44", priv: "c2VjcmV0" }),
-  "a private member that is null": altered(() => ({ d: null })),
+  "a private member that is an empty text": altered(() => ({ d: "" })),
   "a short x": curve("P-256", { ...POINT, x: coordinate(31) }),
   "a long x": curve("P-256", { ...POINT, x: coordinate(33) }),
   "a long x, with a zero before it": curve("P-256", {
@@ -241,6 +241,9 @@ const otherSpellings = documents("J37", "used", {
   "a use that is null": altered(() => ({ use: null })),
   "an alg that is null": altered(() => ({ alg: null })),
   "key_ops that are null": altered(() => ({ key_ops: null })),
+  "key_ops of nothing": altered(() => ({ key_ops: [] })),
+  "private members that are null": altered(() => ({ d: null, p: null, q: null, k: null })),
+  "private members that are empty lists": altered(() => ({ oth: [], x5c: [] })),
 });
 
 const noKeyAtAll = documents("J37", "empty", {
@@ -264,7 +267,6 @@ const otherUses = documents("J37", "passed over", {
   "use enc, of the attacker's": altered(() => ({ use: "enc" })),
   "a use of another name": altered(() => ({ use: "tls" })),
   "key_ops without verify": altered(() => ({ key_ops: ["encrypt"] })),
-  "key_ops of nothing": altered(() => ({ key_ops: [] })),
   "an algorithm of encryption": altered(() => ({ alg: "RSA-OAEP-256" })),
 });
 
