@@ -124,9 +124,17 @@ describe("what became of the run", () => {
   });
 
   it("says not_confirmed when the upstream said cancelled and no read does", async () => {
-    const gateway = await createHarness({ config: byCredential("globex") });
+    let isCancelled = false;
+    const gateway = await createHarness({
+      config: byCredential("globex"),
+      network: (upstream) => async (input, init) => {
+        const { method, url } = new Request(input, init);
+        if (isCancelled && method === "GET") return new Response(null, { status: 500 });
+        isCancelled ||= url.endsWith("/cancel");
+        return await upstream(input, init);
+      },
+    });
     const ids = await gateway.startResponse();
-    await gateway.fault({ match: { method: "GET" }, reply: { status: 500 } });
     const response = await gateway.cancel(ids, await gateway.tokenFor(GUS));
     expect(response.status).toBe(200);
     expect(response.headers.get("cancel-outcome")).toBe("not_confirmed");
@@ -159,7 +167,19 @@ describe("a second click", () => {
   });
 
   it("that the upstream refuses is answered by what a read says", async () => {
-    const gateway = await createHarness({ config: byCredential("acme") });
+    let reads = 0;
+    const gateway = await createHarness({
+      config: byCredential("acme"),
+      // By the time that it was looked at, the first was still on its way.
+      network: (upstream) => async (input, init) => {
+        const reply = await upstream(input, init);
+        if (new Request(input, init).method !== "GET") return reply;
+        reads += 1;
+        if (reads === 3) return reply;
+        const run = (await reply.json()) as Record<string, unknown>;
+        return Response.json({ ...run, status: "in_progress" });
+      },
+    });
     const ids = await gateway.startRun({ timing: { cancelling_ms: 600_000 } });
     const token = await gateway.tokenFor(ANN);
     await gateway.cancel(ids, token);
@@ -168,6 +188,7 @@ describe("a second click", () => {
     expect(second.status).toBe(200);
     expect(second.headers.get("cancel-outcome")).toBe("cancelling");
     expect((await gateway.calls()).map(({ method, status }) => [method, status])).toEqual([
+      ["GET", 200],
       ["POST", 400],
       ["GET", 200],
     ]);

@@ -39,7 +39,7 @@ export async function proveOwnership(
 ): Promise<Proved> {
   const { connection, ownership } = tenant;
   const readIf = async (needed: boolean): Promise<ReadRun | null> =>
-    needed ? (tools.listed ?? (await readUpstreamRun(tools, connection, target))) : null;
+    tools.listed ?? (needed ? await readUpstreamRun(tools, connection, target) : null);
   switch (ownership.source) {
     case "grant": {
       const named = grantsRun(caller.grants, target);

@@ -15,7 +15,7 @@ import {
   type UpstreamTools,
   windingDown,
 } from "./read.ts";
-import type { Target } from "./upstream.ts";
+import type { Target, Upstream } from "./upstream.ts";
 
 /** The share of what is left of the deadline that a cancel may take: the run has to be read as well. */
 const CANCEL_SHARE = 0.7;
@@ -129,8 +129,8 @@ async function cancelAndDecide(
   given: ReadRun | null,
   trace: Trace,
 ): Promise<Stopped> {
-  const { adapter, options } = connection;
-  const mustRead = given === null && adapter.readsFirst(options);
+  const { adapter } = connection;
+  const mustRead = given === null && readsFirst(connection, target);
   const before = mustRead ? await readUpstreamRun(tools, connection, target) : given;
   trace.before = before?.run.status ?? null;
   if (before !== null) {
@@ -188,6 +188,17 @@ async function cancelAndDecide(
     await patient.sleep(ms);
     return true;
   }
+}
+
+/**
+ * Where the upstream cancels by the run's id alone, the thread in the path is the caller's own word: only the
+ * run can say that it is wrong, and only before the cancel does that help.
+ */
+export function readsFirst(
+  { adapter, options }: Pick<Connection, "adapter" | "options">,
+  { threadId }: Target,
+): boolean {
+  return adapter.readsFirst(options) || (threadId !== null && !adapter.cancelChecksThread);
 }
 
 /** There is nothing left to cancel: the run has ended, or is on its way there. */
@@ -322,9 +333,7 @@ async function confirm(
 ): Promise<Stopped> {
   const known = { cancelledAt: nowSeconds, sentAt: nowSeconds };
   const accepted = { accepted: true, ...known } as const;
-  const said = attempt(() => adapter.toRun(reply.body, { ...target, cancelledAt: nowSeconds }));
-  // Some servers cancel by the run's id alone: the answer is all that shows whose run it was.
-  if (said instanceof Refusal && said.reason === "run_not_found") throw said;
+  const said = attempt(() => runSaid(adapter, reply.body, target, nowSeconds));
   const goesOn = !(said instanceof Refusal) && !isTerminal(said.status);
   if (goesOn && adapter.answersWhenDone && said.status !== "cancelling") {
     // Taken perhaps, and perhaps not: nothing that the ledger should remember.
@@ -352,6 +361,15 @@ async function confirm(
   const pollAfterSeconds = read.retryAfterSeconds;
   const run = windingDown(last);
   return { ...accepted, run, outcome: "not_confirmed", object: null, pollAfterSeconds };
+}
+
+/**
+ * The run in the answer to a cancel, under the thread that was asked for: a thread that only the answer
+ * names cannot undo what is done. Throws as `toRun`.
+ */
+function runSaid(adapter: Upstream, body: unknown, target: Target, cancelledAt: number): Run {
+  const run = adapter.toRun(body, { ...target, threadId: null, cancelledAt });
+  return target.threadId === null ? run : { ...run, thread_id: target.threadId };
 }
 
 /** A run that was read, in words. One that still moves after an accepted cancel is winding down. */

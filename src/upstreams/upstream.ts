@@ -86,8 +86,8 @@ export interface Upstream {
    */
   readonly forgetsCancel: boolean;
   /**
-   * A cancel of a run that is not on the thread in its path is refused. Where it is not, who may
-   * stop a thread's runs could stop any, so the thread has to be read off the run first.
+   * A cancel of a run that is not on the thread in its path is refused. Where it is not, a caller who may
+   * stop a thread's runs could stop any, so the thread is read off the run before a cancel is sent.
    */
   readonly cancelChecksThread: boolean;
   /** A cancel that was sent without a look at the run could do harm. */

@@ -120,12 +120,12 @@ describe("ownership by grant", () => {
     return { status: response.status, calls: await gateway.calls() };
   }
 
-  it("cancels the run that the token names, without reading it first", async () => {
+  it("cancels the run that the token names, once it has seen that it is on the thread", async () => {
     const { status, calls } = await cancelGranted(({ thread, run }) => [
       { type: "run_cancel", thread_id: thread, run_id: run },
     ]);
     expect(status).toBe(200);
-    expect(calls.map(({ method }) => method)).toEqual(["POST"]);
+    expect(calls.map(({ method }) => method)).toEqual(["GET", "POST"]);
   });
 
   it("cancels any run of a thread that the token names whole, once it has seen it there", async () => {
@@ -247,13 +247,13 @@ describe("a run that is not granted", () => {
 });
 
 describe("ownership by credential", () => {
-  it("proves the tenant without a read", async () => {
+  it("proves the tenant; one read says that the run is on the thread", async () => {
     const gateway = await createHarness({ config: byCredential("acme") });
     const ids = await gateway.startRun({ owner: "somebody" });
     await gateway.forgetCalls();
     const response = await gateway.cancel(ids, await gateway.tokenFor(ANN));
     expect(response.status).toBe(200);
-    expect((await gateway.calls()).map(({ method }) => method)).toEqual(["POST"]);
+    expect((await gateway.calls()).map(({ method }) => method)).toEqual(["GET", "POST"]);
   });
 
   it("is 404 for a run that the upstream does not know under this key", async () => {

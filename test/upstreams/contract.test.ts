@@ -8,7 +8,12 @@ import type { Connection } from "../../src/upstreams/call.ts";
 import { UPSTREAMS } from "../../src/upstreams/index.ts";
 import { type ActiveRun, listActiveRuns } from "../../src/upstreams/list.ts";
 import { type ReadRun, readUpstreamRun, shown } from "../../src/upstreams/read.ts";
-import { cancelUpstreamRun, handedOn, type StopResult } from "../../src/upstreams/stop.ts";
+import {
+  cancelUpstreamRun,
+  handedOn,
+  readsFirst,
+  type StopResult,
+} from "../../src/upstreams/stop.ts";
 import type { Target, Upstream } from "../../src/upstreams/upstream.ts";
 import { waitUntilTerminal } from "../../src/upstreams/wait.ts";
 import { VERSION } from "../../src/version.ts";
@@ -176,8 +181,8 @@ function stopCases(replies: Replies, adapter: Upstream): Case[] {
     ...waitingCases(replies),
     ...cancelCases("a run that wins the race", replies.lostRace, "already_completed", replies),
     ...settledCases(replies, adapter),
-    ...unconfirmedCases(replies, adapter.readsFirst(replies.options)),
-    ...malformedCases(replies, adapter.readsFirst(replies.options)),
+    ...unconfirmedCases(replies, looksFirst(replies, adapter)),
+    ...malformedCases(replies, looksFirst(replies, adapter)),
     ...refusedCases(replies).map((given) => ({
       ...given,
       name: `refuses ${given.name}`,
@@ -278,7 +283,7 @@ function settledCases(replies: Replies, adapter: Upstream): Case[] {
 }
 
 /** The upstream took the cancel, and then the run could not be read. */
-function unconfirmedCases(replies: Replies, readsFirst: boolean): Case[] {
+function unconfirmedCases(replies: Replies, isSeen: boolean): Case[] {
   const { accepting, active, serverError } = replies;
   if (accepting === "cancelling") return [];
   const { target, before, cancel } = active;
@@ -298,13 +303,13 @@ function unconfirmedCases(replies: Replies, readsFirst: boolean): Case[] {
       target,
       firstRead: before,
       ...unread,
-      ends: accepting === "cancelled" || readsFirst ? unconfirmed : unknown,
+      ends: accepting === "cancelled" || isSeen ? unconfirmed : unknown,
     },
   ];
 }
 
 /** A 200 that is no run: what was done shows only in a read. */
-function malformedCases(replies: Replies, readsFirst: boolean): Case[] {
+function malformedCases(replies: Replies, isSeen: boolean): Case[] {
   const { target, before, after } = replies.lostRace;
   const sends = ["cancel", "read"] as const;
   return malformed(replies).flatMap(([name, body]): Case[] => [
@@ -322,7 +327,7 @@ function malformedCases(replies: Replies, readsFirst: boolean): Case[] {
       firstRead: before,
       replies: [body, body],
       sends,
-      ends: readsFirst
+      ends: isSeen
         ? { outcome: "not_confirmed", status: "cancelling" }
         : { failure: "outcome_unknown" },
     },
@@ -393,12 +398,17 @@ function repeatedCases(replies: Replies, adapter: Upstream): Case[] {
   ];
 }
 
+function looksFirst({ active, options }: Replies, adapter: Upstream, own = {}): boolean {
+  return readsFirst({ adapter, options: { ...options, ...own } }, active.target);
+}
+
 /** A cancel that must not be sent unseen begins with a read, and a run that has ended is sent none. */
 function lookingFirst(given: Case, replies: Replies, adapter: Upstream): Case {
   const { before, firstRead, target } = given;
-  if (!adapter.readsFirst({ ...replies.options, ...given.options })) return given;
+  if (!looksFirst(replies, adapter, given.options)) return given;
   if (before !== undefined || firstRead === undefined) return given;
-  const all = Object.values(replies.ended).flatMap((exchange) => exchange?.before ?? []);
+  const settled = [...Object.values(replies.ended), replies.windingDown];
+  const all = settled.flatMap((exchange) => exchange?.before ?? []);
   const isUnfound = "failure" in given.ends && given.ends.failure === "run_not_found";
   const goesNoFurther = isUnfound || all.includes(firstRead);
   if (!goesNoFurther) {
@@ -460,12 +470,18 @@ function dialectCases({ dialects }: Replies): Case[] {
   return dialects.map(({ name, target, before, options, replies, ends }) => ({
     name,
     target,
+    // Where the run has to be seen first, it was in motion then, or is not found.
+    firstRead: (ends === "run_not_found" ? replies[0] : undefined) ?? inMotion(target),
     ...(before === undefined ? {} : { before }),
     ...(options === undefined ? {} : { options }),
     replies,
     sends: replies.map((_, index) => (index === 0 ? "cancel" : "read")),
     ends: typeof ends === "string" ? { failure: ends } : ends,
   }));
+}
+
+function inMotion({ threadId, runId }: Target): WireReply {
+  return plain(200, JSON.stringify({ id: runId, thread_id: threadId, status: "in_progress" }));
 }
 
 // ── The cases of a read ─────────────────────────────────────────────────────────────────────────

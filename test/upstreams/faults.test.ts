@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { asRefusal } from "../../src/failure.ts";
 import { UPSTREAMS } from "../../src/upstreams/index.ts";
 import { readUpstreamRun } from "../../src/upstreams/read.ts";
-import { cancelUpstreamRun, handedOn } from "../../src/upstreams/stop.ts";
+import { cancelUpstreamRun, handedOn, readsFirst } from "../../src/upstreams/stop.ts";
 import type { Upstream } from "../../src/upstreams/upstream.ts";
 import { REPLIES } from "./replies/index.ts";
 import { type Replies, SECRETS, type WireReply } from "./replies/replies.ts";
@@ -105,7 +105,7 @@ describe.each(UPSTREAMS)("$kind", (adapter) => {
   // Where a run that waits has the same word, only an accepted cancel tells them apart.
   const { status } = adapter.toRun(JSON.parse(after.body), { ...target, cancelledAt: null });
   const saysCancelled = status === "cancelled";
-  const first = adapter.readsFirst(replies.options) ? [before] : [];
+  const first = readsFirst(connection, target) ? [before] : [];
 
   async function stop(
     cancels: readonly (Fault | WireReply)[],

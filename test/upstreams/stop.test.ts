@@ -89,6 +89,16 @@ async function stop(
   return { result, sent: sentIn(script) };
 }
 
+/** As the caller who names the run alone does. */
+async function stopWithoutThread(own: Partial<Upstream>) {
+  const script = scripted([says("cancelling")]);
+  const target = { threadId: null, runId: TARGET.runId };
+  return {
+    script,
+    result: await cancelUpstreamRun(toolsWith(script), connectionWith(own), target, null),
+  };
+}
+
 /** What was sent, in order: `POST` is a cancel and `GET` a read. */
 function sentIn({ requests }: Script): string[] {
   return requests.map(({ method }) => method);
@@ -158,12 +168,37 @@ describe("cancelled is said only when a read says so", () => {
     expect(result).toMatchObject({ failure: "outcome_unknown", accepted: true, after: null });
   });
 
-  it("an answer that shows another thread's run is none, and nothing more is asked", async () => {
+  it("an answer that names another thread undoes nothing: what was done is told", async () => {
     const foreign = json(200, '{"id":"run_1","thread_id":"thread_2","status":"cancelling"}');
-    const { result, sent } = await stop([foreign, says("cancelled")]);
-    expect(result).toMatchObject({ failure: "run_not_found", accepted: true });
+    const { result, sent } = await stop([foreign]);
+    const run = { status: "cancelling", thread_id: "thread_1" };
+    expect(result).toMatchObject({ outcome: "cancelling", accepted: true, run });
     expect(sent).toEqual(["POST"]);
   });
+
+  it("an answer that names another thread, and so do the reads: told and not confirmed", async () => {
+    const foreign = json(200, '{"id":"run_1","thread_id":"thread_2","status":"cancelled"}');
+    const { result } = await stop([foreign, foreign]);
+    const run = { status: "cancelling", thread_id: "thread_1" };
+    expect(result).toMatchObject({ outcome: "not_confirmed", accepted: true, run });
+  });
+
+  it.each(["thread_2", null])(
+    "by an upstream that does not check the thread, a run on %s is looked at before",
+    async (thread_id) => {
+      const own = { cancelChecksThread: false };
+      const read = json(200, JSON.stringify({ ...members("in_progress"), thread_id }));
+      const { result, sent } = await stop([read, says("cancelling")], null, own);
+      const isWrong = thread_id !== null;
+      expect(sent).toEqual(isWrong ? ["GET"] : ["GET", "POST"]);
+      expect(result).toMatchObject(
+        isWrong
+          ? { failure: "run_not_found", attempts: 0, accepted: false }
+          : { outcome: "cancelling" },
+      );
+      expect(sentIn((await stopWithoutThread(own)).script)).toEqual(["POST"]);
+    },
+  );
 
   it("a run that is winding down asks nothing of anybody any more", async () => {
     const call = { id: "call_1", type: "function", function: { name: "f", arguments: "{}" } };
