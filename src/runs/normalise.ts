@@ -26,13 +26,14 @@ import {
   METADATA_LIMITS,
   Ranker,
   Run,
-  RunStatus,
+  type RunStatus,
   Tool,
   ToolCall,
   ToolMode,
   ToolType,
   TruncationStrategy,
 } from "./run.ts";
+import { statusOf } from "./status.ts";
 
 /** What has no fill, because without it there is no run to speak of. */
 type Identity = Pick<Run, "id" | "thread_id" | "status">;
@@ -118,8 +119,8 @@ function identify(input: unknown, target: { threadId: string | null; runId: stri
     throw new Refusal("run_not_found", { detail: "the run is not on this thread" });
   }
 
-  const status = statusWord(pick(input, "status"));
-  if (status === undefined) throw unusable("the upstream answered without a known status");
+  const status = statusOf(pick(input, "status"));
+  if (status === undefined) throw unusable("the upstream answered without a status");
   return { id, thread_id: target.threadId ?? text(threadId) ?? "", status };
 }
 
@@ -132,11 +133,6 @@ function fieldOf(input: unknown, key: Filled, status: RunStatus): unknown {
   const value = pick(input, key);
   if (value === undefined) return fill;
   return accept<unknown>(Run.shape[key], coerce(value, status)) ?? fill;
-}
-
-function statusWord(value: unknown): RunStatus | undefined {
-  const british = typeof value === "string" ? value.replace(/(cancel)(?=ed|ing)/i, "$1l") : value;
-  return word(british, RunStatus.options);
 }
 
 /** Some servers set it when the cancel is accepted; here it says that the run was cancelled. */

@@ -17,7 +17,8 @@ import {
   word,
 } from "./lenient.ts";
 import type { Redactable } from "./normalise.ts";
-import { METADATA_LIMITS, ToolMode } from "./run.ts";
+import { METADATA_LIMITS, type RunStatus, ToolMode } from "./run.ts";
+import { knownStatus } from "./status.ts";
 
 const ResponseStatus = z.enum([
   "completed",
@@ -164,12 +165,18 @@ function strict(members: Readonly<Record<string, unknown>>): ResponseObject {
   return ResponseObject.parse(compact(Object.fromEntries(entries)));
 }
 
-/** `cancelling`, which Perplexity has, is no word of OpenAI's; nor is whatever comes next. */
+/** What a Run's words are where there is no such word: `cancelling` is one of Perplexity's. */
+const COUNTERPARTS: ReadonlyMap<RunStatus, ResponseStatus> = new Map([
+  ["requires_action", "in_progress"],
+  ["cancelling", "in_progress"],
+  ["expired", "incomplete"],
+]);
+
 function statusOf(value: unknown): ResponseStatus {
   if (value === undefined) return "in_progress";
   if (typeof value !== "string") throw unusable("the upstream answered without a readable status");
-  if (word(value, ["canceled"]) !== undefined) return "cancelled";
-  return word(value, ResponseStatus.options) ?? "in_progress";
+  const status = knownStatus(value) ?? "in_progress";
+  return COUNTERPARTS.get(status) ?? accept(ResponseStatus, status) ?? "in_progress";
 }
 
 const MAX_ERROR_MESSAGE = 1024;

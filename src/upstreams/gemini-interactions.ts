@@ -6,6 +6,7 @@
 import * as z from "zod";
 import { normaliseRun } from "../runs/normalise.ts";
 import type { Run, RunStatus } from "../runs/run.ts";
+import { knownStatus, spelled } from "../runs/status.ts";
 import { functionTool, member, requiredCalls, text } from "./json.ts";
 import {
   bearer,
@@ -17,17 +18,10 @@ import {
   USUAL,
 } from "./upstream.ts";
 
-/** The list is open: what is not here still moves, as far as anybody can tell. */
+/** Words that no other server has. The list is open: what nobody knows still moves, as far as anybody can tell. */
 const STATUS: ReadonlyMap<string, RunStatus> = new Map([
-  ["queued", "queued"],
-  ["in_progress", "in_progress"],
-  ["requires_action", "requires_action"],
-  ["requires_continuation", "incomplete"],
-  ["budget_exceeded", "incomplete"],
-  ["completed", "completed"],
-  ["failed", "failed"],
-  ["cancelled", "cancelled"],
-  ["incomplete", "incomplete"],
+  ["requirescontinuation", "incomplete"],
+  ["budgetexceeded", "incomplete"],
 ]);
 
 const BAD_KEY = "API_KEY_INVALID";
@@ -100,8 +94,8 @@ function isBadKey(error: unknown): boolean {
 function toRun(body: unknown, context: RunContext): Run {
   const get = (name: string): unknown => member(body, name);
   const config = (name: string): unknown => member(get("generation_config"), name);
-  const word = text(get("status")) ?? "";
-  const status = STATUS.get(word) ?? "in_progress";
+  const word = spelled(text(get("status")) ?? "");
+  const status = STATUS.get(word) ?? knownStatus(get("status")) ?? "in_progress";
   const ended = get("updated");
   const agent = get("agent");
   return normaliseRun(
@@ -136,8 +130,8 @@ function lastError(errors: unknown): unknown {
 }
 
 function incompleteDetails(status: string): unknown {
-  if (status === "requires_continuation") return { reason: "max_completion_tokens" };
-  return status === "budget_exceeded" ? {} : null;
+  if (status === "requirescontinuation") return { reason: "max_completion_tokens" };
+  return status === "budgetexceeded" ? {} : null;
 }
 
 /** The calls of functions that have no result yet. */

@@ -4,8 +4,9 @@
 // not which), and what it answers without a key or past a limit.
 import * as z from "zod";
 import { normaliseRun } from "../runs/normalise.ts";
-import type { Run } from "../runs/run.ts";
-import { entries, member, text } from "./json.ts";
+import type { Run, RunStatus } from "../runs/run.ts";
+import { knownStatus, spelled } from "../runs/status.ts";
+import { entries, member } from "./json.ts";
 import {
   bearer,
   type Meaning,
@@ -15,16 +16,6 @@ import {
   type UpstreamOptions,
   USUAL,
 } from "./upstream.ts";
-
-/** Statuses whose counterpart does not depend on anything else. */
-const STATUS: ReadonlyMap<string, string> = new Map([
-  ["pending", "queued"],
-  ["running", "in_progress"],
-  // Also a run that stopped to ask a human: only its thread says so, and a new run goes on from there.
-  ["success", "completed"],
-  ["error", "failed"],
-  ["timeout", "expired"],
-]);
 
 export const langgraph: Upstream = {
   ...USUAL,
@@ -86,7 +77,7 @@ function isNoUuid(reply: Reply): boolean {
 
 function toRun(body: unknown, context: RunContext): Run {
   const get = (name: string): unknown => member(body, name);
-  const status = statusOf(text(get("status")), get("cancel_reason"), context);
+  const status = statusOf(get("status"), get("cancel_reason"), context);
   const ended = get("updated_at");
   return normaliseRun(
     {
@@ -110,8 +101,11 @@ function toRun(body: unknown, context: RunContext): Run {
  * reference), Aegra also of one that waits for a human. So without a cancel that is known of, it is
  * taken for waiting: that can still be cancelled, while a false `cancelled` would be a false promise.
  */
-function statusOf(status: string | undefined, reason: unknown, context: RunContext): string {
-  if (status !== "interrupted") return STATUS.get(status ?? "running") ?? "in_progress";
+function statusOf(given: unknown, reason: unknown, context: RunContext): RunStatus {
+  if (typeof given !== "string" || spelled(given) !== "interrupted") {
+    // `success` is also a run that stopped to ask a human: only its thread says so, and a new run goes on.
+    return knownStatus(given) ?? "in_progress";
+  }
   const cancelled = context.cancelledAt !== null || (reason !== null && reason !== undefined);
   return cancelled ? "cancelled" : "requires_action";
 }

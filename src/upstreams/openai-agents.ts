@@ -3,7 +3,8 @@
 // a cancel without an active turn and to a second one, and whether AWS takes the cancel.
 import { normaliseRun } from "../runs/normalise.ts";
 import { isTerminal, type Run, type RunStatus } from "../runs/run.ts";
-import { entries, functionTool, member, requiredCalls, text } from "./json.ts";
+import { knownStatus, spelled } from "../runs/status.ts";
+import { entries, functionTool, member, requiredCalls } from "./json.ts";
 import {
   bearer,
   type Meaning,
@@ -13,15 +14,12 @@ import {
   USUAL,
 } from "./upstream.ts";
 
-/** The words that are a Run's own, and the one that is not. */
-const STATUS: ReadonlyMap<string, RunStatus> = new Map([
-  ["queued", "queued"],
-  ["in_progress", "in_progress"],
-  ["waiting", "requires_action"],
-  ["completed", "completed"],
-  ["failed", "failed"],
-  ["cancelled", "cancelled"],
-]);
+/** A turn that waits for its client, or for a person; undefined for a word that is not known. */
+function turnStatus(turn: unknown): RunStatus | undefined {
+  const word = member(turn, "status");
+  const waits = typeof word === "string" && spelled(word) === "waiting";
+  return waits ? "requires_action" : knownStatus(word);
+}
 
 export const openaiAgents: Upstream = {
   ...USUAL,
@@ -60,6 +58,7 @@ export const openaiAgents: Upstream = {
   readsFirst: () => true,
   hitsActiveRun: true,
   repeatsCancel: false,
+  knowsState: (body) => turnStatus(body) !== undefined,
   whyNot: (body) =>
     (member(body, "subagent_id") ?? null) === null
       ? null
@@ -80,7 +79,7 @@ function toRun(turn: unknown, context: RunContext): Run {
   const get = (name: string): unknown => member(turn, name);
   const { alongside: session } = context;
   const agent = member(session, "agent");
-  const status = STATUS.get(text(get("status")) ?? "") ?? "in_progress";
+  const status = turnStatus(turn) ?? "in_progress";
   const ended = get("completed_at");
   return normaliseRun(
     {

@@ -9,6 +9,7 @@ import { Refusal } from "../failure.ts";
 import { normaliseRun } from "../runs/normalise.ts";
 import { normaliseResponse } from "../runs/response.ts";
 import type { Run } from "../runs/run.ts";
+import { knownStatus } from "../runs/status.ts";
 import { errorMessage, functionTool, member, text } from "./json.ts";
 import {
   bearer,
@@ -70,7 +71,7 @@ function meaning({ status, body }: Reply): Meaning | null {
 /** A Response in the words of a Run. What has no counterpart is left to the fills of `normaliseRun`. */
 function toRun(body: unknown, context: RunContext): Run {
   const get = (name: string): unknown => member(body, name);
-  const status = text(get("status")) ?? "in_progress";
+  const status = knownStatus(get("status")) ?? "in_progress";
   assertThread(body, context);
   return normaliseRun(
     {

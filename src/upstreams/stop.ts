@@ -28,6 +28,9 @@ const JITTER_MS = { least: 50, most: 250 } as const;
 const UNDER_WAY_SECONDS = 60;
 const TOO_LATE = "There was no time left to send the cancel. Nothing was sent.";
 
+const NOT_KNOWN =
+  "The upstream calls the run's state by a word that the gateway does not know. Its cancel might stop another run, so nothing was sent.";
+
 /** Plain data: the ledger hands it over to those who asked for the same thing at the same time. */
 export interface StopFacts {
   readonly before: RunStatus | null;
@@ -216,16 +219,20 @@ function isUnderWay({ now }: UpstreamTools, { adapter }: Connection, before: Rea
   return now() / 1_000 - cancelledAt < UNDER_WAY_SECONDS;
 }
 
-/** Throws `unsupported_by_upstream` where a cancel would hit something else than this run. */
+/** Throws `unsupported_by_upstream` where a cancel would hit something else than this run, `upstream_error` where it might. */
 async function assertCancellable(
   tools: UpstreamTools,
   connection: Connection,
   target: Target,
   { run, body }: ReadRun,
 ): Promise<void> {
-  const { whyNot, hitsActiveRun } = connection.adapter;
+  const { whyNot, hitsActiveRun, knowsState } = connection.adapter;
   const words = whyNot?.(body) ?? null;
   if (words !== null) throw cannot(words);
+  if (hitsActiveRun && !knowsState(body)) {
+    const detail = "the run is in a state that is not known";
+    throw new Refusal("upstream_error", { words: NOT_KNOWN, detail, unsent: true });
+  }
   if (!hitsActiveRun || run.status !== "queued" || target.threadId === null) return;
   // Which of several that wait is the next, nobody can tell.
   const active = await listActiveRuns(tools, connection, target.threadId);

@@ -103,6 +103,11 @@ export interface Upstream {
   readonly repeatsCancel: boolean;
   /** A cancel deletes the run and what it has done: afterwards the upstream does not know it. */
   deletesRun(options: UpstreamOptions): boolean;
+  /**
+   * The word for the state of a run that was read is one that is known. Any other counts as running, unless a
+   * cancel hits whichever run is active: then nothing is sent.
+   */
+  knowsState(body: unknown): boolean;
   /** Why a run that was read cannot be cancelled by anybody, in public words; null when it can. */
   readonly whyNot?: (body: unknown) => string | null;
 
@@ -142,6 +147,7 @@ export const USUAL = {
   answersWhenDone: false,
   repeatsCancel: true,
   deletesRun: () => false,
+  knowsState: () => true,
 } as const;
 
 export const bearer = { header: "authorization", prefix: "Bearer " } as const;

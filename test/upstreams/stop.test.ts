@@ -845,10 +845,12 @@ function expectNoCancelInTheDark(
 ): void {
   const second = sent.indexOf("POST", sent.indexOf("POST") + 1);
   if (second < 0) return;
-  expect(sent.slice(0, second)).toEqual(["POST", "GET"]);
+  // Some are looked at before the first cancel too.
+  const from = sent.indexOf("POST");
+  expect(sent.slice(from, second)).toEqual(["POST", "GET"]);
   expect(MOVING).toContain(told[second - 1]);
   // And the first was not answered, or only with an error of the server's.
-  const [first] = steps;
+  const first = steps[from];
   const failed = typeof first === "object" && "status" in first && first.status >= 500;
   expect(failed || first === CONNECTION_LOST || first === HUGE).toBe(true);
 }
@@ -873,6 +875,7 @@ function statusIn(
   const words = WORDS[adapter.kind] ?? {};
   if (body?.status === "interrupted" && !accepted) return "requires_action";
   if (typeof body?.status === "string" && body.status in words) return words[body.status];
-  // Two wires take a run without a known status for one that is running.
-  return adapter.kind === "assistants" ? undefined : "in_progress";
+  // A word that nobody knows is of a run that goes on; on one wire a run has to have one.
+  const isWord = typeof body?.status === "string";
+  return adapter.kind === "assistants" && !isWord ? undefined : "in_progress";
 }

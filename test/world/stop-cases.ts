@@ -1,9 +1,11 @@
 // The cases of stopping: refusals that are none, success that is none, words, keys, threads. Data.
-import { OWN, type Source, stop, stopResponse, stopThread, type WorldCase } from "./case.ts";
+import { look, OWN, type Source, stop, stopResponse, stopThread, type WorldCase } from "./case.ts";
 
 const ASSISTANTS = { kind: "assistants" } as const;
 const RESPONSES = { kind: "openai-responses" } as const;
 const LANGGRAPH = { kind: "langgraph" } as const;
+const AGENTS = { kind: "openai-agents" } as const;
+const GEMINI = { kind: "gemini-interactions" } as const;
 const SOURCES: readonly Source[] = ["metadata", "grant", "credential", "registry"];
 
 const ok = (body: unknown) => ({ status: 200, body });
@@ -135,4 +137,136 @@ const threadCosts: readonly WorldCase[] = [
   },
 ];
 
-export const STOP_CASES: readonly WorldCase[] = [...wrongThread, ...threadCosts];
+// ── D7: a state that nobody knows, where a cancel hits whatever is active ───────────────────────
+
+const turn = (status: unknown) => ({ id: "run_1", session_id: "thread_1", status, created_at: 1 });
+const SESSION = ok({ id: "thread_1", metadata: OWN });
+
+const unknownStates: readonly WorldCase[] = [
+  ...SOURCES.flatMap((ownership) =>
+    ["hibernating", "interrupted", undefined, null, 7, ""].map(
+      (status): WorldCase => ({
+        row: "D7",
+        name: `a turn in the state ${JSON.stringify(status)} is sent no cancel`,
+        upstream: AGENTS,
+        ownership,
+        script: {
+          "GET /agents/sessions/thread_1": SESSION,
+          "GET /agents/sessions/thread_1/turns/run_1": ok(turn(status)),
+        },
+        asked: stop("thread_1", "run_1"),
+        expected: {
+          status: 502,
+          code: "upstream_error",
+          cancels: 0,
+          event: { type: "cancel", code: null, result: "upstream_error" },
+        },
+      }),
+    ),
+  ),
+  {
+    row: "D7",
+    name: "a turn that waits is sent none beside one in a state that nobody knows",
+    upstream: AGENTS,
+    ownership: "credential",
+    script: {
+      "GET /agents/sessions/thread_1": SESSION,
+      "GET /agents/sessions/thread_1/turns/run_1": ok(turn("queued")),
+      "GET /agents/sessions/thread_1/turns": ok({
+        data: [turn("queued"), { ...turn("hibernating"), id: "run_2" }],
+        has_more: false,
+      }),
+    },
+    asked: stop("thread_1", "run_1"),
+    expected: { status: 501, code: "unsupported_by_upstream", cancels: 0 },
+  },
+  {
+    row: "D7",
+    name: "elsewhere such a run counts as running, and is cancelled",
+    upstream: ASSISTANTS,
+    ownership: "credential",
+    script: {
+      [`GET ${THREADS_RUN}`]: ok(run("hibernating")),
+      [`POST ${THREADS_RUN}/cancel`]: ok(run("cancelling")),
+    },
+    asked: stop("thread_1", "run_1"),
+    expected: { status: 200, outcome: "cancelling", cancels: 1 },
+  },
+];
+
+// ── U9: words of status in another spelling ─────────────────────────────────────────────────────
+
+const WORDS: readonly [word: string, status: string][] = [
+  ["CANCELLED", "cancelled"],
+  ["canceled", "cancelled"],
+  ["Completed", "completed"],
+  ["SUCCEEDED", "completed"],
+  ["success", "completed"],
+  ["error", "failed"],
+  ["timed_out", "expired"],
+  ["RunStatus.CANCELED", "cancelled"],
+  ["canceling", "cancelling"],
+  ["input-required", "requires_action"],
+  ["Requires Action", "requires_action"],
+  ["hibernating", "in_progress"],
+];
+
+const words: readonly WorldCase[] = WORDS.flatMap(([word, status]): WorldCase[] => {
+  const base = { row: "U9", name: `${word} is ${status}`, ownership: "metadata" } as const;
+  const expected = { status: 200, answer: { status }, cancels: 0 } as const;
+  const asked = look("thread_1", "run_1");
+  const interaction = { id: "run_1", status: word, labels: OWN };
+  const own = { run_id: "run_1", thread_id: "thread_1", status: word, metadata: OWN };
+  // A Response has no word for these.
+  const inResponse = { expired: "incomplete", cancelling: "in_progress" }[status] ?? status;
+  const shownInResponse = inResponse === "requires_action" ? "in_progress" : inResponse;
+  return [
+    {
+      ...base,
+      upstream: ASSISTANTS,
+      script: { [`GET ${THREADS_RUN}`]: ok(run(word)) },
+      asked,
+      expected,
+    },
+    { ...base, upstream: LANGGRAPH, script: { [`GET ${THREADS_RUN}`]: ok(own) }, asked, expected },
+    {
+      ...base,
+      upstream: GEMINI,
+      script: { "GET /interactions/run_1": ok(interaction) },
+      asked,
+      expected,
+    },
+    {
+      ...base,
+      upstream: AGENTS,
+      script: {
+        "GET /agents/sessions/thread_1": SESSION,
+        "GET /agents/sessions/thread_1/turns/run_1": ok(turn(word)),
+      },
+      asked,
+      expected,
+    },
+    {
+      ...base,
+      upstream: RESPONSES,
+      script: { "GET /responses/run_1": ok(response(word, { id: "run_1" })) },
+      asked,
+      expected,
+    },
+    {
+      ...base,
+      name: `${word} is ${shownInResponse} of a response`,
+      upstream: RESPONSES,
+      script: { "GET /responses/resp_1": ok(response(word)) },
+      asked: { method: "GET", path: "/v1/responses/resp_1" },
+      expected: { status: 200, answer: { status: shownInResponse }, cancels: 0 },
+    },
+  ];
+});
+
+export const STOP_CASES: readonly WorldCase[] = [
+  ...wrongThread,
+  ...threadCosts,
+  ...unknownStates,
+  ...words,
+];

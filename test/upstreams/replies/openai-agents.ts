@@ -223,11 +223,11 @@ export const openaiAgentsReplies: Replies = {
       ends: "unsupported_by_upstream",
     },
     {
-      name: "a word that nobody knows yet is of a turn that moves",
+      name: "a turn in a state that nobody knows yet is sent nothing",
       target: TARGET,
       before: turn({ status: "thinking" }),
-      replies: [ACCEPTED, CANCELLED],
-      ends: { outcome: "cancelled", status: "cancelled" },
+      replies: [],
+      ends: "upstream_error",
     },
     {
       name: "an accepted cancel and then a web page is not confirmed",
