@@ -1,9 +1,15 @@
 // Whose run is it? Proof, from the source that the tenant's config names. No proof means no.
 import type { Tenant } from "../config/load.ts";
-import { asRefusal } from "../failure.ts";
+import { asRefusal, Refusal } from "../failure.ts";
 import { type Caller, grantedThreads, grantsRun } from "../identity/claims.ts";
 import { member } from "../upstreams/json.ts";
-import { type ReadRun, readUpstreamRun, type UpstreamTools } from "../upstreams/read.ts";
+import {
+  type FoundRun,
+  findUpstreamRun,
+  isTooLarge,
+  type ReadRun,
+  type UpstreamTools,
+} from "../upstreams/read.ts";
 import type { Target } from "../upstreams/upstream.ts";
 import type { Proof } from "./authorise.ts";
 import { ownerNameOf } from "./person.ts";
@@ -24,11 +30,13 @@ export interface Proved {
   readonly read: ReadRun | null;
   /** The upstream does not know the run; the registry is to be asked all the same. */
   readonly isUnknown?: boolean;
+  /** Why the run that was found cannot be shown: for a caller whom a rule could allow it, and for no other. */
+  readonly unreadable?: Refusal | null;
 }
 
 /**
  * `mustRead`: the rules look at the run itself. Throws `Refusal`: `run_not_found`, or what kept the
- * run from being read.
+ * run from being read at all.
  */
 export async function proveOwnership(
   tools: OwnershipTools,
@@ -38,8 +46,10 @@ export async function proveOwnership(
   mustRead: boolean,
 ): Promise<Proved> {
   const { connection, ownership } = tenant;
-  const readIf = async (needed: boolean): Promise<ReadRun | null> =>
-    tools.listed ?? (needed ? await readUpstreamRun(tools, connection, target) : null);
+  const findIf = async (needed: boolean): Promise<FoundRun | null> => {
+    if (tools.listed !== undefined) return { ...tools.listed, read: tools.listed };
+    return needed ? await findUpstreamRun(tools, connection, target) : null;
+  };
   switch (ownership.source) {
     case "grant": {
       const named = grantsRun(caller.grants, target);
@@ -48,28 +58,52 @@ export async function proveOwnership(
       if (!named && threads.length === 0) return { proof: "nothing", read: null };
       const checksThread =
         !named && (target.threadId === null || !connection.adapter.cancelChecksThread);
-      const read = await readIf(mustRead || checksThread);
-      const proved = !checksThread || threads.some((thread) => thread === read?.thread);
-      return { proof: proved ? "person" : "nothing", read };
+      const found = await findIf(mustRead || checksThread).catch(unlessTooLarge);
+      if (found instanceof Refusal) return tooLarge(found, named ? "person" : "nothing");
+      const proved = !checksThread || threads.some((thread) => thread === found?.thread);
+      return provedBy(proved ? "person" : "nothing", found);
     }
     case "credential":
-      return { proof: "tenant", read: await readIf(mustRead) };
+      return provedBy("tenant", await findIf(mustRead));
     case "registry": {
       // Whether the run is unknown or another's must not be told by who is asked about it.
-      const read = await readIf(mustRead).catch(unlessUnknown);
-      return { proof: null, read, isUnknown: mustRead && read === null };
+      const found = await findIf(mustRead).catch(unlessUnknown).catch(unlessTooLarge);
+      if (found instanceof Refusal) return tooLarge(found, null);
+      return { ...provedBy(null, found), isUnknown: mustRead && found === null };
     }
     case "metadata": {
-      const read = await readIf(true);
-      if (read !== null && read.unproved !== null) throw read.unproved;
+      const found = await findIf(true).catch(unlessTooLarge);
+      if (found instanceof Refusal) return tooLarge(found, "nothing");
+      const { unproved = null, metadata } = found ?? {};
+      if (unproved !== null && isTooLarge(unproved)) return tooLarge(unproved, "nothing");
+      if (unproved !== null) throw unproved;
       const name = ownerNameOf(tenant, caller);
-      return { proof: proofIn(read?.metadata, ownership, tenant.id, name), read };
+      return provedBy(proofIn(metadata, ownership, tenant.id, name), found);
     }
   }
+
+  /** Without its object nothing of it is proved but what was proved already: the log alone says why. */
+  function tooLarge(unreadable: Refusal, proof: Proof | null): Proved {
+    tools.log("warn", "upstream_reply_too_large", { tenant: tenant.id, upstream: connection.name });
+    return { proof, read: null, unreadable };
+  }
+}
+
+function provedBy(proof: Proof | null, found: FoundRun | null): Proved {
+  const read = found?.read ?? null;
+  return read instanceof Refusal
+    ? { proof, read: null, unreadable: read }
+    : { proof, read, unreadable: null };
 }
 
 function unlessUnknown(error: unknown): null {
   if (asRefusal(error).reason === "run_not_found") return null;
+  throw error;
+}
+
+function unlessTooLarge(error: unknown): Refusal {
+  const refusal = asRefusal(error);
+  if (isTooLarge(refusal)) return refusal;
   throw error;
 }
 

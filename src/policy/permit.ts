@@ -56,8 +56,13 @@ export async function permitOrPend(
   asking: Asking,
 ): Promise<Permit | Pending> {
   const found = await prove(tools, asking);
-  const { proof, read } = found;
+  const { proof: known, read, unreadable = null } = found;
   const decideFor = (proved: Proof): Decision => decide(tools, asking, found, proved);
+  // A run that cannot be shown is not begun either, so that the registry is asked at once.
+  const mustKnow = known === null && unreadable !== null;
+  const proof = mustKnow
+    ? proofBy(await tools.ownerOf(asking.target), asking.caller.subject)
+    : known;
   if (proof !== null) return permitBy(decideFor(proof), read);
   const decisions = {
     nothing: decideFor("nothing"),
@@ -108,13 +113,14 @@ async function prove(tools: OwnershipTools, { tenant, caller, target }: Asking):
   return await proveOwnership(tools, tenant, caller, target, mustRead);
 }
 
+/** Throws the `Refusal` that keeps the run from being shown, where the caller may know that it is there. */
 function decide(
   { now }: Pick<OwnershipTools, "now">,
   { tenant, caller, reason }: Omit<Asking, "target">,
-  { read, isUnknown }: Proved,
+  { read, isUnknown, unreadable = null }: Proved,
   proof: Proof,
 ): Decision {
-  return authorise({
+  const decision = authorise({
     rules: tenant.rules,
     assistants: tenant.assistants,
     scopes: caller.scopes,
@@ -123,6 +129,9 @@ function decide(
     nowSeconds: Math.floor(now() / 1_000),
     reason,
   });
+  // Whoever may not know that the run is there is told so, whatever it looks like.
+  if (unreadable !== null && decision.code !== "run_not_found") throw unreadable;
+  return decision;
 }
 
 /** Throws `Refusal`. */

@@ -3,6 +3,7 @@ import { asRefusal, Refusal } from "../failure.ts";
 import { normaliseRun } from "../runs/normalise.ts";
 import { isTerminal, type Run } from "../runs/run.ts";
 import { type CallTools, type Connection, call, isKeyRefused, type UpstreamReply } from "./call.ts";
+import { member } from "./json.ts";
 import type { RunContext, Target, UpstreamRequest } from "./upstream.ts";
 
 const READ_TIMEOUT_MS = 4_000;
@@ -37,6 +38,12 @@ export interface ReadRun {
   readonly retryAfterSeconds: number | undefined;
 }
 
+/** What proves whose a run is: read before anything else of the object is judged. */
+export type FoundRun = Pick<ReadRun, "metadata" | "thread" | "unproved"> & {
+  /** The run; or why it cannot be shown to anybody, which only its owner may learn. */
+  readonly read: ReadRun | Refusal;
+};
+
 /**
  * The run as it stands, for a caller who did not just cancel it. Throws `Refusal`: `run_not_found`
  * when the upstream does not know it, otherwise what kept it from being read.
@@ -46,11 +53,33 @@ export async function readUpstreamRun(
   connection: Connection,
   target: Target,
 ): Promise<ReadRun> {
+  return readable(await findUpstreamRun(tools, connection, target));
+}
+
+/**
+ * The run, for a caller who has yet to prove that it is theirs. Throws as `readUpstreamRun`, but for a run that was
+ * found and makes no sense.
+ */
+export async function findUpstreamRun(
+  tools: UpstreamTools,
+  connection: Connection,
+  target: Target,
+): Promise<FoundRun> {
   const [cancelledAt, replies] = await Promise.all([
     recalled(tools, connection, target),
     requestRun(tools, connection, target),
   ]);
   return interpret(connection, replies, { ...target, cancelledAt });
+}
+
+function readable({ read }: FoundRun): ReadRun {
+  if (read instanceof Refusal) throw read;
+  return read;
+}
+
+/** The answer was a run that is larger than what is read: only a run that is there can be. */
+export function isTooLarge({ reason, detail = "" }: Refusal): boolean {
+  return reason === "upstream_error" && detail.startsWith("the reply is over ");
 }
 
 /** When the ledger remembers a cancel of the run, where only the ledger does, in Unix seconds. */
@@ -83,7 +112,7 @@ export async function fetchRun(
   known: Pick<RunContext, "cancelledAt" | "sentAt">,
 ): Promise<ReadRun> {
   const replies = await requestRun(tools, connection, target);
-  return interpret(connection, replies, { ...target, ...known });
+  return readable(interpret(connection, replies, { ...target, ...known }));
 }
 
 /** `ms` from now, or when everything has to be over. */
@@ -138,31 +167,46 @@ async function readBeside(
   return refusalFor(connection, reply);
 }
 
+/** Throws `Refusal` for what is no run at all. */
 function interpret(
   connection: Connection,
   { own, alongside }: Replies,
   context: RunContext,
-): ReadRun {
+): FoundRun {
   const { adapter, options } = connection;
   if (own.status >= 300) {
     const refusal = refusalFor(connection, own);
     const cancelledAt = context.cancelledAt ?? context.sentAt ?? null;
     const isDeleted = refusal.reason === "run_not_found" && adapter.deletesRun(options);
     if (cancelledAt === null || !isDeleted) throw refusal;
-    return deletedRun({ ...context, cancelledAt });
+    const read = deletedRun({ ...context, cancelledAt });
+    return { ...read, read };
   }
-  const unproved = alongside instanceof Refusal ? alongside : null;
   const other = alongside instanceof Refusal ? undefined : alongside?.body;
-  return {
-    run: adapter.toRun(own.body, { ...context, alongside: other }),
-    body: own.body,
+  const proof = {
     metadata: adapter.metadata(own.body, other),
-    unproved,
+    unproved: alongside instanceof Refusal ? alongside : null,
     thread: adapter.threadOf(own.body),
-    cancelledAt: context.cancelledAt,
-    isDeleted: false,
-    retryAfterSeconds: own.retryAfterSeconds,
   };
+  try {
+    const read = {
+      ...proof,
+      run: adapter.toRun(own.body, { ...context, alongside: other }),
+      body: own.body,
+      cancelledAt: context.cancelledAt,
+      isDeleted: false,
+      retryAfterSeconds: own.retryAfterSeconds,
+    };
+    return { ...proof, read };
+  } catch (error) {
+    if (!saysSomethingOfRun(own.body)) throw error;
+    return { ...proof, read: asRefusal(error) };
+  }
+}
+
+/** A web page, an empty object or an error under status 200 says nothing of any run. */
+function saysSomethingOfRun(body: unknown): boolean {
+  return ["id", "run_id", "status"].some((name) => member(body, name) !== undefined);
 }
 
 /** All that is left of a run whose cancel was taken where that deletes it. */

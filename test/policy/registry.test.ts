@@ -49,7 +49,7 @@ async function register(
 }
 
 describe("a registered run", () => {
-  it("is its owner's to stop, with one upstream call and no read", async () => {
+  it("is its owner's to stop, once a read has said that it is on the thread", async () => {
     const gateway = await gatewayWith();
     const ids = await startRun(gateway);
     const registered = await register(gateway, ids, { subject: "ann" });
@@ -58,7 +58,7 @@ describe("a registered run", () => {
     await gateway.forgetCalls();
     const response = await gateway.cancel(ids, await gateway.tokenFor(ANN));
     expect(response.status).toBe(200);
-    expect((await gateway.calls()).map(({ method }) => method)).toEqual(["POST"]);
+    expect((await gateway.calls()).map(({ method }) => method)).toEqual(["GET", "POST"]);
     const [event] = await gateway.eventsOf(ids);
     expect(event).toMatchObject({
       type: "cancel",

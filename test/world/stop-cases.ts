@@ -15,6 +15,7 @@ const run = (status: string, more: object = {}) => ({
   id: "run_1",
   object: "thread.run",
   thread_id: "thread_1",
+  assistant_id: "asst_1",
   status,
   created_at: 1,
   metadata: OWN,
@@ -264,7 +265,139 @@ const words: readonly WorldCase[] = WORDS.flatMap(([word, status]): WorldCase[] 
   ];
 });
 
+// ── D10: another's run that makes no sense is not found, as any other of another's ──────────────
+
+const ANOTHERS = { tenant: "another", user: "ann" };
+const HUGE = "x".repeat(17 * 1024 * 1024);
+const ODD: readonly [name: string, members: object][] = [
+  ["no status", { status: undefined }],
+  ["null for a status", { status: null }],
+  ["a number for a status", { status: 7 }],
+  ["a list for a status", { status: ["in_progress"] }],
+  ["the id of another run", { id: "run_2" }],
+  ["an object for an id", { id: {} }],
+];
+/** The rules look at the run itself, so that it is read wherever its owner is known from. */
+const LISTED = {
+  rules: [{ id: "stop", scopes: ["stop"], runs: "own", assistants: ["asst_*"] }],
+};
+
+const oddRuns: readonly WorldCase[] = [
+  ...ODD.flatMap(([name, members]): WorldCase[] => {
+    const odd = (metadata: unknown) => ok(run("in_progress", { ...members, metadata }));
+    const base = { row: "D10", upstream: ASSISTANTS } as const;
+    const read = `GET ${THREADS_RUN}`;
+    return [stop("thread_1", "run_1"), look("thread_1", "run_1")].flatMap((asked): WorldCase[] => [
+      {
+        ...base,
+        name: `another's run with ${name} is not found`,
+        ownership: "metadata",
+        script: { [read]: odd(ANOTHERS) },
+        asked,
+        expected: { ...NOT_FOUND, cancels: 0, reads: 1 },
+      },
+      {
+        ...base,
+        name: `the caller's own with ${name} makes no sense`,
+        ownership: "metadata",
+        script: { [read]: odd(OWN) },
+        asked,
+        expected: { status: 502, code: "upstream_error", cancels: 0 },
+      },
+      {
+        ...base,
+        name: `a run with ${name} that is registered for nobody is not found`,
+        ownership: "registry",
+        tenant: LISTED,
+        registered: null,
+        script: { [read]: odd(OWN) },
+        asked,
+        expected: { ...NOT_FOUND, cancels: 0 },
+      },
+      {
+        ...base,
+        name: `the caller's own with ${name}, by registry, makes no sense`,
+        ownership: "registry",
+        tenant: LISTED,
+        script: { [read]: odd(OWN) },
+        asked,
+        expected: { status: 502, code: "upstream_error", cancels: 0 },
+      },
+      {
+        ...base,
+        name: `a run with ${name} on a granted thread, which it does not name, is not found`,
+        ownership: "grant",
+        grants: [{ thread_id: "thread_1" }],
+        script: { [read]: ok(run("in_progress", { ...members, thread_id: undefined })) },
+        asked,
+        expected: { ...NOT_FOUND, cancels: 0 },
+      },
+    ]);
+  }),
+  ...(["metadata", "registry"] as const).map(
+    (ownership): WorldCase => ({
+      row: "D10",
+      name: "another's run that is too large to be read is not found",
+      upstream: ASSISTANTS,
+      ownership,
+      ...(ownership === "registry" ? { tenant: LISTED, registered: null } : {}),
+      script: { [`GET ${THREADS_RUN}`]: ok(run("in_progress", { metadata: ANOTHERS, HUGE })) },
+      asked: stop("thread_1", "run_1"),
+      expected: { ...NOT_FOUND, cancels: 0 },
+    }),
+  ),
+  ...[
+    { status: 500, body: "Internal Server Error" },
+    ok("<html>Sign in</html>"),
+    ok({}),
+    ok({ error: { message: "The backend is gone.", code: 502 } }),
+  ].map(
+    (reply): WorldCase => ({
+      row: "D10",
+      name: `what says nothing of any run stays what it is: ${JSON.stringify(reply.body)}`,
+      upstream: ASSISTANTS,
+      ownership: "metadata",
+      script: { [`GET ${THREADS_RUN}`]: reply },
+      asked: look("thread_1", "run_1"),
+      expected: { status: 502, code: "upstream_error", cancels: 0 },
+    }),
+  ),
+  {
+    row: "D10",
+    name: "a limit stays what it is",
+    upstream: ASSISTANTS,
+    ownership: "metadata",
+    script: { [`GET ${THREADS_RUN}`]: { status: 429, body: {} } },
+    asked: look("thread_1", "run_1"),
+    expected: { status: 429, code: "upstream_rate_limited", cancels: 0 },
+  },
+  {
+    row: "D10",
+    name: "another's turn in a state that is none is not found",
+    upstream: AGENTS,
+    ownership: "metadata",
+    script: {
+      "GET /agents/sessions/thread_1": ok({ id: "thread_1", metadata: ANOTHERS }),
+      "GET /agents/sessions/thread_1/turns/run_1": ok({ ...turn("in_progress"), id: "run_2" }),
+    },
+    asked: stop("thread_1", "run_1"),
+    expected: { ...NOT_FOUND, cancels: 0 },
+  },
+  {
+    row: "D10",
+    name: "another's response with an id that is none is not found",
+    upstream: RESPONSES,
+    ownership: "metadata",
+    script: {
+      "GET /responses/resp_1": ok(response("in_progress", { id: "resp_2", metadata: {} })),
+    },
+    asked: stopResponse("resp_1"),
+    expected: { ...NOT_FOUND, cancels: 0 },
+  },
+];
+
 export const STOP_CASES: readonly WorldCase[] = [
+  ...oddRuns,
   ...wrongThread,
   ...threadCosts,
   ...unknownStates,
