@@ -3,14 +3,18 @@
 import type { Answer } from "./answer.ts";
 import { deny } from "./audit/journal.ts";
 import { settle, stop } from "./cancel.ts";
+import type { Tenant } from "./config/load.ts";
 import { type Entered, enter, enteredFor } from "./enter.ts";
 import { asRefusal, type Reason, Refusal } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
 import type { CancelAsk, CancelThreadAsk } from "./http/ask.ts";
+import { type Caller, grantedThreads, grantsRun } from "./identity/claims.ts";
 import { proofIn } from "./policy/ownership.ts";
 import { assertHoldsRule, mayCover } from "./policy/permit.ts";
 import { ownerNameOf } from "./policy/person.ts";
 import { type ActiveRun, AT_ONCE, listActiveRuns, pickActiveRuns } from "./upstreams/list.ts";
+import type { ReadRun } from "./upstreams/read.ts";
+import type { Target } from "./upstreams/upstream.ts";
 
 /** So many are stopped in one call: what a Worker may send for one request is bounded. */
 const MOST_RUNS = 20;
@@ -24,7 +28,7 @@ export interface ThreadAnswer {
   readonly answers: readonly Answer[];
   /** Those that the caller might have stopped, and why it did not come to it. */
   readonly failures: readonly FailedRun[];
-  /** There are more active runs than one call stops. */
+  /** There are more active runs that the caller could stop than one call stops. Says nothing of others' runs. */
   readonly hasMore: boolean;
   /** The tenant's own. */
   readonly origins: readonly string[];
@@ -46,7 +50,9 @@ export async function cancelThread(gateway: Gateway, ask: CancelThreadAsk): Prom
   const { tenant, event } = entered;
   const candidates = await findCandidates(entered, ask.target.threadId).catch(entered.denied);
   const { theirs, othersLeft } = candidates;
-  const { endings, othersMet, hasMore } = await stopTheirOwn(gateway, ask, entered, theirs);
+  const { endings, othersMet, ...stopped } = await stopTheirOwn(gateway, ask, entered, theirs);
+  // Where only a read tells whose a run is, those that were not read count once another was the caller's.
+  const hasMore = stopped.areLeft && (candidates.areKnown || stopped.theirsMet);
   if (othersLeft || othersMet) {
     const refusal = new Refusal("run_not_found", { detail: "runs of others were left alone" });
     ask.defer(deny(gateway.audit, tenant, event, refusal));
@@ -88,6 +94,7 @@ async function stopTheirOwn(
   };
   const endings: (Promise<Answer | FailedRun> | FailedRun)[] = [];
   let othersMet = false;
+  let theirsMet = false;
   let goesOn = true;
   const { hitsActiveRun } = entered.tenant.connection.adapter;
   const ordered = inOrder(candidates, hitsActiveRun);
@@ -96,6 +103,7 @@ async function stopTheirOwn(
     const atOnce = hitsActiveRun ? 1 : Math.min(AT_ONCE, MOST_RUNS - endings.length);
     const turn = left.splice(0, left.slice(0, atOnce).filter(sameTurn).length);
     for (const one of await Promise.all(turn.map(begin))) {
+      theirsMet ||= "ending" in one || toldOf(one).runId !== null;
       if ("ending" in one) endings.push(one.ending);
       else if (one.refusal.reason === "run_not_found") othersMet = true;
       else endings.push(toldOf(one));
@@ -104,8 +112,8 @@ async function stopTheirOwn(
     }
     goesOn &&= gateway.now() < entered.tools.endsAt;
   }
-  const hasMore = left.length > 0 || ordered.length > MOST_LOOKED_AT;
-  return { endings, othersMet, hasMore };
+  const areLeft = left.length > 0 || ordered.length > MOST_LOOKED_AT;
+  return { endings, othersMet, theirsMet, areLeft };
 }
 
 /** What is decided only once it is known that the run is the caller's to stop. */
@@ -119,6 +127,8 @@ function toldOf({ runId, refusal }: FailedRun): FailedRun {
 interface Candidates {
   /** Those of the thread's active runs that the caller's rules could cover, as far as that is known. */
   readonly theirs: readonly ActiveRun[];
+  /** Each of them is known to be covered, without a read of it. */
+  readonly areKnown: boolean;
   /** There are others, which they could not. */
   readonly othersLeft: boolean;
 }
@@ -133,16 +143,17 @@ async function findCandidates(entered: Entered, threadId: string): Promise<Candi
   if (connection.adapter.list !== undefined) {
     const active = await listActiveRuns(tools, connection, threadId);
     const theirs = active.filter(
-      (run) => (ids === undefined || ids.includes(run.id)) && couldBeTheirs(entered, run),
+      (run) => (ids === undefined || ids.includes(run.id)) && couldBeTheirs(entered, threadId, run),
     );
     // Who stops a whole thread did not ask for what cannot be stopped by itself.
     const could = theirs.filter(({ whyNot }) => whyNot === null);
-    return { theirs: could, othersLeft: theirs.length < active.length };
+    const areKnown = ownership.source !== "metadata" || could.every(({ read }) => read !== null);
+    return { theirs: could, areKnown, othersLeft: theirs.length < active.length };
   }
   if (ids === undefined) throw new Refusal("unsupported_by_upstream", { words: NO_LIST });
   const looked = ids.slice(0, MOST_LOOKED_AT);
   const theirs = await pickActiveRuns(tools, connection, threadId, looked, MOST_RUNS + 1);
-  return { theirs, othersLeft: false };
+  return { theirs, areKnown: true, othersLeft: false };
 }
 
 /** The runs that are registered on the thread, all of them or the caller's own. */
@@ -157,11 +168,31 @@ async function registeredIds(
 }
 
 /** As far as the list shows. */
-function couldBeTheirs({ tenant, caller }: Entered, { read }: ActiveRun): boolean {
+function couldBeTheirs({ tenant, caller }: Entered, threadId: string, run: ActiveRun): boolean {
   const { ownership } = tenant;
-  if (ownership.source !== "metadata" || read === null) return true;
-  const proof = proofIn(read.metadata, ownership, tenant.id, ownerNameOf(tenant, caller));
-  return mayCover(tenant, caller, proof);
+  switch (ownership.source) {
+    case "grant":
+      return isGranted(tenant, caller, { threadId, runId: run.id }, run.read);
+    case "credential":
+      return mayCover(tenant, caller, "tenant");
+    case "registry":
+      return true;
+    case "metadata": {
+      if (run.read === null) return true;
+      const name = ownerNameOf(tenant, caller);
+      const proof = proofIn(run.read.metadata, ownership, tenant.id, name);
+      return mayCover(tenant, caller, proof);
+    }
+  }
+}
+
+/** By its name; or by its thread, where the upstream checks that, or the run says so itself. */
+function isGranted(tenant: Tenant, caller: Caller, target: Target, read: ReadRun | null): boolean {
+  const { grants } = caller;
+  if (grantsRun(grants, target)) return true;
+  const { cancelChecksThread } = tenant.connection.adapter;
+  const isOnThread = cancelChecksThread || read?.thread === target.threadId;
+  return isOnThread && grantedThreads(grants, target).length > 0;
 }
 
 /**

@@ -396,7 +396,103 @@ const oddRuns: readonly WorldCase[] = [
   },
 ];
 
+// ── D11: a crowded thread of others ─────────────────────────────────────────────────────────────
+
+const CROWD = Array.from({ length: 120 }, (_, index) => `run_${index + 2}`);
+const crowdOf = (ids: readonly string[], members: object = {}) =>
+  ok({
+    object: "list",
+    has_more: false,
+    data: ids.map((id) => run("in_progress", { id, ...members })),
+  });
+const graphsOf = (ids: readonly string[]) =>
+  ok(ids.map((id) => ({ run_id: id, thread_id: "thread_1", status: "running", metadata: OWN })));
+const LIST = "GET /threads/thread_1/runs";
+const NONE = { object: "list", data: [], has_more: false } as const;
+
+const crowded: readonly WorldCase[] = [
+  ...[
+    { what: "no grant at all", grants: [] },
+    { what: "a grant of a run elsewhere", grants: [{ thread_id: "thread_2", run_id: "run_2" }] },
+    {
+      what: "a grant of a run that has ended",
+      grants: [{ thread_id: "thread_1", run_id: "run_1" }],
+    },
+    { what: "a grant of another thread", grants: [{ thread_id: "thread_2" }] },
+  ].flatMap(({ what, grants }): WorldCase[] => {
+    const base = { row: "D11", name: `${what} says nothing of a crowded thread`, grants } as const;
+    const rest = {
+      ownership: "grant",
+      asked: stopThread("thread_1"),
+      expected: { status: 200, answer: NONE, cancels: 0 },
+    } as const;
+    return [
+      { ...base, ...rest, upstream: ASSISTANTS, script: { [LIST]: crowdOf(CROWD) } },
+      { ...base, ...rest, upstream: LANGGRAPH, script: { [LIST]: graphsOf(CROWD) } },
+    ];
+  }),
+  {
+    row: "D11",
+    name: "a registration of another's says nothing of a crowded thread",
+    upstream: ASSISTANTS,
+    ownership: "registry",
+    registered: { threadId: "thread_2", runId: "run_2" },
+    script: { [LIST]: crowdOf(CROWD) },
+    asked: stopThread("thread_1"),
+    expected: { status: 200, answer: NONE, cancels: 0 },
+  },
+  {
+    row: "D11",
+    name: "the metadata of another says nothing of a crowded thread",
+    upstream: ASSISTANTS,
+    ownership: "metadata",
+    script: { [LIST]: crowdOf(CROWD, { metadata: ANOTHERS }) },
+    asked: stopThread("thread_1"),
+    expected: { status: 200, answer: NONE, cancels: 0 },
+  },
+  {
+    row: "D11",
+    name: "another's session says nothing of its turns",
+    upstream: AGENTS,
+    ownership: "metadata",
+    script: {
+      "GET /agents/sessions/thread_1": ok({ id: "thread_1", metadata: ANOTHERS }),
+      "GET /agents/sessions/thread_1/turns": ok({
+        data: CROWD.map((id) => ({ ...turn("queued"), id })),
+        has_more: false,
+      }),
+      ...Object.fromEntries(
+        CROWD.map((id) => [
+          `GET /agents/sessions/thread_1/turns/${id}`,
+          ok({ ...turn("queued"), id }),
+        ]),
+      ),
+    },
+    asked: stopThread("thread_1"),
+    expected: { status: 200, answer: NONE, cancels: 0 },
+  },
+  {
+    row: "D11",
+    name: "a grant of the thread says that there are more",
+    upstream: LANGGRAPH,
+    ownership: "grant",
+    grants: [{ thread_id: "thread_1" }],
+    script: {
+      [LIST]: graphsOf(CROWD.slice(0, 25)),
+      ...Object.fromEntries(
+        CROWD.flatMap((id) => [
+          [`GET /threads/thread_1/runs/${id}`, ok({ run_id: id, status: "success" })],
+          [`POST /threads/thread_1/runs/${id}/cancel`, { status: 202 }],
+        ]),
+      ),
+    },
+    asked: stopThread("thread_1"),
+    expected: { status: 200, answer: { has_more: true }, cancels: 20 },
+  },
+];
+
 export const STOP_CASES: readonly WorldCase[] = [
+  ...crowded,
   ...oddRuns,
   ...wrongThread,
   ...threadCosts,
