@@ -89,6 +89,7 @@ async function tokenOf(gateway: Harness, person: Person, claims: Json = {}): Pro
 }
 
 const leaking = (message: string) => () => Promise.reject(new TypeError(message));
+const OWN_RUN = { status: "queued", metadata: { tenant: "acme", user: SUBJECT } };
 const fails = { status: 500, body: UPSTREAM_TEXT, headers: { "x-request-id": UPSTREAM_TEXT } };
 
 interface Drive {
@@ -152,7 +153,8 @@ const DRIVES: Record<Reason | `${Reason}, ${string}`, Drive> = {
     faults: [{ match: {}, reply: { ...fails, status: 302, headers: { location: UPSTREAM_TEXT } } }],
   },
   "upstream_error, a run that is none": {
-    faults: [{ match: {}, reply: { status: 200, body: { id: UPSTREAM_TEXT, status: "queued" } } }],
+    // The caller's own, or it would not even be there.
+    faults: [{ match: {}, reply: { status: 200, body: { ...OWN_RUN, id: UPSTREAM_TEXT } } }],
   },
   upstream_unreachable: {
     options: { network: () => leaking(`to ${UPSTREAM_KEYS.acme} at ${UPSTREAM_TEXT}`) },
@@ -184,9 +186,15 @@ const DRIVES: Record<Reason | `${Reason}, ${string}`, Drive> = {
   outcome_unknown: {
     options: {
       config: byCredential("acme"),
-      network: () => async (_, init) => {
-        if (init?.method === "POST") throw new TypeError(`lost: ${UPSTREAM_KEYS.acme}`);
-        return new Response(UPSTREAM_TEXT, { status: 500 });
+      network: () => {
+        let isLost = false;
+        return async (input, init) => {
+          const id = new URL(String(input)).pathname.split("/").at(-1);
+          if (isLost) return new Response(UPSTREAM_TEXT, { status: 500 });
+          if (init?.method !== "POST") return Response.json({ id, status: "queued" });
+          isLost = true;
+          throw new TypeError(`lost: ${UPSTREAM_KEYS.acme}`);
+        };
       },
     },
   },

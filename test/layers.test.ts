@@ -25,7 +25,7 @@ function importsOf(sources: Sources): Imports {
 }
 
 /** The files of src/upstreams that hold no fact about any one upstream. */
-const NO_ADAPTERS = ["index", "call", "health", "list", "read", "stop", "wait"].map(
+const NO_ADAPTERS = ["index", "call", "echo", "health", "list", "read", "stop", "wait"].map(
   (name) => `src/upstreams/${name}.ts`,
 );
 /** What adapters are written with: known by the adapters, knowing none. */

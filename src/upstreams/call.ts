@@ -4,6 +4,7 @@ import { Refusal } from "../failure.ts";
 import { readBytes } from "../http/body.ts";
 import type { Log } from "../logger.ts";
 import { VERSION } from "../version.ts";
+import { withoutKey } from "./echo.ts";
 import type { Health } from "./health.ts";
 import type { Reply, Upstream, UpstreamOptions, UpstreamRequest } from "./upstream.ts";
 
@@ -122,7 +123,8 @@ async function send(
   const sentAt = now();
   try {
     const response = await fetcher(url.href, init);
-    const text = await readText(response);
+    // Some servers repeat in an error the key that they were sent. From here on it is nowhere in the reply.
+    const text = withoutKey(await readText(response), key.trim());
     // A 500 may be this one run's; others of the same upstream must not pay for it.
     report(!GATEWAY_ERRORS.includes(response.status));
     return {
@@ -130,7 +132,7 @@ async function send(
       text,
       body: parseJson(text),
       origin: url.origin,
-      requestId: requestIdOf(response.headers),
+      requestId: requestIdOf(response.headers, key.trim()),
       retryAfterSeconds: retryAfterOf(response.headers, now()),
     };
   } catch (error) {
@@ -199,9 +201,9 @@ function parseJson(text: string): unknown {
   }
 }
 
-function requestIdOf(headers: Headers): string | null {
-  const id = headers.get("x-request-id");
-  return id !== null && /^[\w.:-]{1,128}$/.test(id) ? id : null;
+function requestIdOf(headers: Headers, key: string): string | null {
+  const id = withoutKey(headers.get("x-request-id") ?? "", key);
+  return /^[\w.:-]{1,128}$/.test(id) ? id : null;
 }
 
 /** Seconds or a date, as RFC 9110 §10.2.3 has it; in whole seconds, at least 1. */

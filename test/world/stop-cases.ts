@@ -491,7 +491,117 @@ const crowded: readonly WorldCase[] = [
   },
 ];
 
+// ── D12: a reply that repeats the key it was sent ───────────────────────────────────────────────
+
+/** Of a shape that no list of shapes has. */
+const KEY = "Wq7dK9/Lm2+XtRvC0b=nHy4.zZ81";
+const ECHOES: readonly [name: string, spelled: string][] = [
+  ["as it is", KEY],
+  ["in base64", btoa(`user:${KEY}`)],
+  ["percent-encoded", encodeURIComponent(KEY)],
+  ["nearly whole", KEY.slice(0, -3)],
+  ["in capitals", KEY.toUpperCase()],
+];
+/** What is left of it in any of these. */
+const PIECES = ECHOES.map(([, spelled]) => spelled.slice(8, 20));
+
+const echoes: readonly WorldCase[] = ECHOES.flatMap(([name, spelled]): WorldCase[] => {
+  const base = { row: "D12", ownership: "metadata", keys: [KEY] } as const;
+  const words = `The key ${spelled} is not allowed to do this.`;
+  const error = { code: "server_error", message: words };
+  const hidden = "The key [hidden] is not allowed to do this.";
+  const hides = PIECES;
+  const status = "failed";
+  const own = { session_id: "thread_1", created_at: 1 };
+  const asked = look("thread_1", "run_1");
+  // Base64 also has what stood before the key, and one of its ends.
+  const isWhole = name !== "in base64";
+  const last_error = isWhole ? { message: hidden } : {};
+  const expected = { status: 200, answer: { status, last_error }, cancels: 0, hides };
+  return [
+    {
+      ...base,
+      name: `in the error of a run, ${name}`,
+      upstream: ASSISTANTS,
+      script: {
+        [`GET ${THREADS_RUN}`]: ok(run(status, { last_error: error, instructions: spelled })),
+      },
+      asked,
+      expected,
+    },
+    {
+      ...base,
+      name: `in the error of a turn, ${name}`,
+      upstream: AGENTS,
+      script: {
+        "GET /agents/sessions/thread_1": SESSION,
+        "GET /agents/sessions/thread_1/turns/run_1": ok({ ...own, id: "run_1", status, error }),
+      },
+      asked,
+      expected,
+    },
+    {
+      ...base,
+      name: `in the error of an interaction, ${name}`,
+      upstream: GEMINI,
+      script: {
+        "GET /interactions/run_1": ok({ id: "run_1", status, errors: [error], labels: OWN }),
+      },
+      asked,
+      expected,
+    },
+    {
+      ...base,
+      name: `in the metadata of a run, ${name}`,
+      upstream: LANGGRAPH,
+      ownership: "credential",
+      script: {
+        [`GET ${THREADS_RUN}`]: ok({
+          run_id: "run_1",
+          status: "error",
+          metadata: { key: spelled },
+        }),
+      },
+      asked,
+      expected: { ...expected, answer: { status } },
+    },
+    {
+      ...base,
+      name: `in the error and the output of a response, ${name}`,
+      upstream: RESPONSES,
+      script: {
+        "GET /responses/resp_1": ok(
+          response(status, {
+            error,
+            output: [
+              { type: "message", id: "m", content: [{ type: "output_text", text: spelled }] },
+            ],
+          }),
+        ),
+      },
+      asked: { method: "GET", path: "/v1/responses/resp_1" },
+      expected: { ...expected, answer: { status } },
+    },
+    {
+      ...base,
+      name: `in a refusal and in the request's id, ${name}`,
+      upstream: ASSISTANTS,
+      script: {
+        [`GET ${THREADS_RUN}`]: ok(run("in_progress")),
+        [`POST ${THREADS_RUN}/cancel`]: {
+          status: 400,
+          headers: { "x-request-id": spelled },
+          body: { error },
+        },
+      },
+      asked: stop("thread_1", "run_1"),
+      expected: { status: 502, code: "upstream_error", cancels: 1, hides },
+    },
+  ];
+});
+
 export const STOP_CASES: readonly WorldCase[] = [
+  ...echoes,
   ...crowded,
   ...oddRuns,
   ...wrongThread,

@@ -197,8 +197,10 @@ async function ask(
   const response = await driver.request(path, { method, headers });
   const body = await response.text();
   const calls = driver.world.calls(index).slice(earlier);
-  const events =
-    expected.event === undefined && !expected.hides ? [] : await eventsOf(index, driver);
+  // An answer to a read leaves no event.
+  const isRecorded = method === "POST" || response.status >= 400;
+  const isWanted = expected.event !== undefined || expected.hides !== undefined;
+  const events = isRecorded && isWanted ? await eventsOf(index, driver) : [];
   const answer = JSON.parse(body) as Record<string, unknown>;
   const code = (answer["error"] as { code?: string } | undefined)?.code;
   const newest = events[0];
