@@ -6,9 +6,10 @@ import { asRefusal, Refusal, type Trail } from "./failure.ts";
 import { appliedPreferences, type Preferences } from "./http/preferences.ts";
 import { FILLS } from "./runs/normalise.ts";
 import type { Outcome } from "./runs/outcome.ts";
-import { type ResponseObject, redactedResponse } from "./runs/response.ts";
+import { type ResponseObject, redactedResponse, responseOfRun } from "./runs/response.ts";
 import { isTerminal, type Run } from "./runs/run.ts";
 import { type ReadRun, readUpstreamRun, shown, type UpstreamTools } from "./upstreams/read.ts";
+import { UnreadBody } from "./upstreams/room.ts";
 import type { StopResult } from "./upstreams/stop.ts";
 import type { Target } from "./upstreams/upstream.ts";
 
@@ -56,6 +57,9 @@ export async function answerWith(
     const body = object ?? (await readUpstreamRun(tools, tenant.connection, target)).body;
     return { shown: responseOf(tenant, body, target), origins, cancel };
   } catch (error) {
+    if (error instanceof UnreadBody) {
+      return { shown: redactedResponse(responseOfRun(run), tenant.redact), origins, cancel };
+    }
     // Whatever was done is done, and on record.
     throw new Refusal("outcome_unknown", { detail: asRefusal(error).message }, trail);
   }

@@ -5,7 +5,8 @@ import { begin, type Entry, finish, handOver } from "./audit/journal.ts";
 import { type Entered, enter } from "./enter.ts";
 import type { Gateway } from "./gateway.ts";
 import type { CancelAsk } from "./http/ask.ts";
-import { permitOrPend } from "./policy/permit.ts";
+import { type Pending, type Permit, permitOrPend } from "./policy/permit.ts";
+import { withoutLargeBody } from "./upstreams/read.ts";
 import { cancelUpstreamRun, type StopResult } from "./upstreams/stop.ts";
 import { waitUntilTerminal } from "./upstreams/wait.ts";
 
@@ -35,13 +36,18 @@ export async function stop(gateway: Gateway, ask: CancelAsk, entered: Entered): 
   const { caller, tenant, tools, event, denied } = entered;
   const { target } = ask;
   const asking = { tenant, caller, target, reason: event.reason };
-  const permit = await permitOrPend(tools, asking).catch(denied);
+  const permit = unburdened(await permitOrPend(tools, asking).catch(denied));
   const entry = await begin(gateway.audit, tenant, event, permit).catch(denied);
   const timed = { ...tools, endsAt: tools.endsAt + entry.waitedMs };
   const result =
     entry.handover?.result ??
     (await cancelUpstreamRun(timed, tenant.connection, target, permit.read));
   return { entry, tools: timed, result };
+}
+
+/** The run that was read may be large, and the cancel can take long. */
+function unburdened<Given extends Permit | Pending>(permit: Given): Given {
+  return { ...permit, read: permit.read && withoutLargeBody(permit.read) };
 }
 
 /** Waits for the end, where that is wished for → finish → respond. */

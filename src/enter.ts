@@ -84,6 +84,7 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
       traceparent: ask.request.traceparent ?? undefined,
       random: gateway.random,
       healthOf: gateway.healthOf,
+      room: gateway.room,
       endsAt: startedAt + tenant.connection.adapter.deadlineMs - ANSWER_MS,
       recall: (target) => recall(gateway, tenant, target),
       ownerOf: (target) => findOwner(gateway.audit, tenant, target),

@@ -14,6 +14,7 @@ import { createKeys, type Keys } from "./identity/keys.ts";
 import type { Log } from "./logger.ts";
 import type { RateLimits } from "./policy/rate.ts";
 import { createHealths, type Health } from "./upstreams/health.ts";
+import { createRoom, type Room } from "./upstreams/room.ts";
 
 /** What the Worker's environment gives, in a narrower type. */
 export interface Bindings {
@@ -44,6 +45,7 @@ export interface Gateway extends World {
   readonly keys: Keys;
   readonly limits: RateLimits;
   readonly healthOf: (baseUrl: string) => Health;
+  readonly room: Room;
   readonly audit: AuditTools;
 }
 
@@ -65,6 +67,7 @@ export function createGateway(bindings: Bindings, world: World): Gateway {
     keys: createKeys({ ...world, shelf: createKeyShelf(bindings.keyCache, world.sleep) }),
     limits: bindings.limits,
     healthOf: createHealths(world.now),
+    room: createRoom(world.now),
     audit: {
       ...world,
       ledger: bindings.ledger,

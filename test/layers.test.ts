@@ -25,9 +25,18 @@ function importsOf(sources: Sources): Imports {
 }
 
 /** The files of src/upstreams that hold no fact about any one upstream. */
-const NO_ADAPTERS = ["index", "call", "echo", "health", "list", "read", "stop", "wait"].map(
-  (name) => `src/upstreams/${name}.ts`,
-);
+const NO_ADAPTERS = [
+  "index",
+  "call",
+  "echo",
+  "health",
+  "list",
+  "read",
+  "receive",
+  "room",
+  "stop",
+  "wait",
+].map((name) => `src/upstreams/${name}.ts`);
 /** What adapters are written with: known by the adapters, knowing none. */
 const FOR_ADAPTERS = ["upstream", "json"].map((name) => `src/upstreams/${name}.ts`);
 

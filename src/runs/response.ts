@@ -17,7 +17,7 @@ import {
   word,
 } from "./lenient.ts";
 import type { Redactable } from "./normalise.ts";
-import { METADATA_LIMITS, type RunStatus, ToolMode } from "./run.ts";
+import { METADATA_LIMITS, type Run, type RunStatus, ToolMode } from "./run.ts";
 import { knownStatus } from "./status.ts";
 
 const ResponseStatus = z.enum([
@@ -147,6 +147,16 @@ export function normaliseResponse(input: unknown, responseId: string): ResponseO
     return [key, value === undefined ? undefined : reading(value, status)];
   });
   return strict({ ...Object.fromEntries(members), id: responseId, object: "response", status });
+}
+
+/** A whole Response of what a Run says: for one whose own object cannot be read. */
+export function responseOfRun(run: Run): ResponseObject {
+  const { id, created_at, status, model, instructions, metadata, usage } = run;
+  const { temperature, top_p, max_completion_tokens, parallel_tool_calls, last_error } = run;
+  const said = { id, created_at, status, model, metadata, usage, temperature, top_p };
+  const text = instructions === "" ? null : instructions;
+  const limits = { max_output_tokens: max_completion_tokens, parallel_tool_calls };
+  return normaliseResponse({ ...said, ...limits, instructions: text, error: last_error }, id);
 }
 
 function unusable(detail: string): Refusal {

@@ -1,15 +1,14 @@
 // The only outbound requests to upstreams: bounded in time, size and direction. Decides nothing.
 
 import { Refusal } from "../failure.ts";
-import { readBytes } from "../http/body.ts";
 import type { Log } from "../logger.ts";
 import { VERSION } from "../version.ts";
 import { withoutKey } from "./echo.ts";
 import type { Health } from "./health.ts";
+import { type Received, receive } from "./receive.ts";
+import type { Room } from "./room.ts";
 import type { Reply, Upstream, UpstreamOptions, UpstreamRequest } from "./upstream.ts";
 
-/** The most that is read of a reply, after decoding. */
-const BODY_BYTES = 256 * 1024;
 /** `Retry-After` is re-stated to the client, so it is bounded. */
 const RETRY_AFTER_SECONDS = 3_600;
 
@@ -36,26 +35,43 @@ export interface CallTools {
   readonly fetch: typeof fetch;
   /** How the upstream of that base URL is doing. */
   readonly healthOf: (baseUrl: string) => Health;
+  /** What replies may take of the isolate's memory. */
+  readonly room: Room;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly traceparent: string | undefined;
   readonly log: Log;
 }
 
-export interface UpstreamReply extends Reply {
+export interface UpstreamReply extends Reply, Received {
   readonly requestId: string | null;
   readonly retryAfterSeconds: number | undefined;
 }
 
 /**
- * Sends one request, and once more with another key when the first is refused: a refused request had
- * no effect. Any status is a reply, that of a redirect too: it is not followed. Throws `Refusal`:
- * `upstream_timeout` when `signal` ends it, `upstream_unreachable` when the connection fails,
- * `upstream_error` when the body is over the cap or cannot be decoded; before anything is sent,
- * `run_not_found` for an id that would move the path, `config_invalid` for an impossible key,
- * `overloaded` while a failing upstream is left alone.
+ * As `exchange`, for a request that asks for what the body says. Throws also `upstream_error` when the
+ * body is over its limit, `overloaded` when there is no room for it.
  */
 export async function call(
+  tools: CallTools,
+  connection: Connection,
+  request: UpstreamRequest,
+  signal: AbortSignal,
+): Promise<UpstreamReply> {
+  const reply = await exchange(tools, connection, request, signal);
+  if (reply.unread !== null) throw reply.unread;
+  return reply;
+}
+
+/**
+ * Sends one request, and once more with another key when the first is refused: a refused request had
+ * no effect. Any status is a reply, that of a redirect too: it is not followed; so is one whose body is
+ * more than can be read. Throws `Refusal`: `upstream_timeout` when `signal` ends it,
+ * `upstream_unreachable` when the connection fails, `upstream_error` when the body cannot be decoded;
+ * before anything is sent, `run_not_found` for an id that would move the path, `config_invalid` for an
+ * impossible key, `overloaded` while a failing upstream is left alone.
+ */
+export async function exchange(
   tools: CallTools,
   connection: Connection,
   request: UpstreamRequest,
@@ -102,7 +118,7 @@ const GATEWAY_ERRORS: readonly number[] = [502, 503, 504];
 const FAIR_MS = 1_000;
 
 async function send(
-  { fetch: fetcher, healthOf, now, traceparent }: CallTools,
+  { fetch: fetcher, healthOf, room, now, traceparent }: CallTools,
   connection: Connection,
   { method, body }: UpstreamRequest,
   url: URL,
@@ -124,13 +140,13 @@ async function send(
   try {
     const response = await fetcher(url.href, init);
     // Some servers repeat in an error the key that they were sent. From here on it is nowhere in the reply.
-    const text = withoutKey(await readText(response), key.trim());
+    const hide = (text: string): string => withoutKey(text, key.trim());
+    const received = await receive(response, room, connection.tenant, hide);
     // A 500 may be this one run's; others of the same upstream must not pay for it.
     report(!GATEWAY_ERRORS.includes(response.status));
     return {
+      ...received,
       status: response.status,
-      text,
-      body: parseJson(text),
       origin: url.origin,
       requestId: requestIdOf(response.headers, key.trim()),
       retryAfterSeconds: retryAfterOf(response.headers, now()),
@@ -184,21 +200,6 @@ function headersFor(
   headers.set(header, prefix + key.trim());
   if (traceparent !== undefined) headers.set("traceparent", traceparent);
   return headers;
-}
-
-/** Decoded bytes are counted: a gzip bomb is stopped at the cap, not at its end. */
-async function readText(response: Response): Promise<string> {
-  const bytes = await readBytes(response.body, BODY_BYTES);
-  if (bytes === null) throw new Refusal("upstream_error", { detail: "the reply is over 256 KiB" });
-  return new TextDecoder().decode(bytes);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function requestIdOf(headers: Headers, key: string): string | null {

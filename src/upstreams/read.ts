@@ -1,10 +1,11 @@
 // Reads one run: the proof of ownership before a cancel, the truth after it. Sends nothing but GETs.
 import { asRefusal, Refusal } from "../failure.ts";
 import { normaliseRun } from "../runs/normalise.ts";
-import { isTerminal, type Run } from "../runs/run.ts";
+import { isTerminal, type Run, type RunStatus } from "../runs/run.ts";
 import { type CallTools, type Connection, call, isKeyRefused, type UpstreamReply } from "./call.ts";
 import { member } from "./json.ts";
-import type { RunContext, Target, UpstreamRequest } from "./upstream.ts";
+import { UnreadBody } from "./room.ts";
+import type { RunContext, Target, Upstream, UpstreamRequest } from "./upstream.ts";
 
 const READ_TIMEOUT_MS = 4_000;
 const NO_METHOD = "The tenant's upstream says that it does not have this method.";
@@ -22,8 +23,10 @@ export interface UpstreamTools extends CallTools {
 /** A run as it was read. */
 export interface ReadRun {
   readonly run: Run;
-  /** The object as the upstream answered it. Not for clients. */
+  /** The object as the upstream answered it, where it is needed; else null. Not for clients. */
   readonly body: unknown;
+  /** How large the reply was. */
+  readonly bytes: number;
   /** The pairs that its creator attached. */
   readonly metadata: unknown;
   /** What kept the other object from being read, where the pairs are there; null when nothing did. */
@@ -78,8 +81,8 @@ function readable({ read }: FoundRun): ReadRun {
 }
 
 /** The answer was a run that is larger than what is read: only a run that is there can be. */
-export function isTooLarge({ reason, detail = "" }: Refusal): boolean {
-  return reason === "upstream_error" && detail.startsWith("the reply is over ");
+export function isTooLarge(refusal: Refusal): boolean {
+  return refusal instanceof UnreadBody && refusal.reason === "upstream_error";
 }
 
 /** When the ledger remembers a cancel of the run, where only the ledger does, in Unix seconds. */
@@ -145,7 +148,8 @@ async function requestRun(
 export function readFromList({ adapter }: Connection, body: unknown, target: Target): ReadRun {
   return {
     run: adapter.toRun(body, { ...target, cancelledAt: null }),
-    body,
+    body: needsBody(adapter, target) ? body : null,
+    bytes: 0,
     metadata: adapter.metadata(body),
     unproved: null,
     thread: adapter.threadOf(body),
@@ -153,6 +157,19 @@ export function readFromList({ adapter }: Connection, body: unknown, target: Tar
     isDeleted: false,
     retryAfterSeconds: undefined,
   };
+}
+
+/** A Run is all that most callers see; the object behind it may be large. */
+function needsBody({ whyNot }: Upstream, { threadId }: Target): boolean {
+  return threadId === null || whyNot !== undefined;
+}
+
+/** A larger object than this is not held while others are waited for: it is read again. */
+const HELD_BYTES = 64 * 1_024;
+
+/** The run without an object that is too large to be held for long. */
+export function withoutLargeBody(read: ReadRun): ReadRun {
+  return read.bytes > HELD_BYTES ? { ...read, body: null } : read;
 }
 
 /** What the run itself says is worth something without it. */
@@ -192,7 +209,8 @@ function interpret(
     const read = {
       ...proof,
       run: adapter.toRun(own.body, { ...context, alongside: other }),
-      body: own.body,
+      body: needsBody(adapter, context) ? own.body : null,
+      bytes: own.bytes,
       cancelledAt: context.cancelledAt,
       isDeleted: false,
       retryAfterSeconds: own.retryAfterSeconds,
@@ -209,6 +227,12 @@ function saysSomethingOfRun(body: unknown): boolean {
   return ["id", "run_id", "status"].some((name) => member(body, name) !== undefined);
 }
 
+/** A whole Run of all that is known of one that could not be read. */
+export function unseenRun(target: Target, status: RunStatus): Run {
+  const { threadId, runId } = target;
+  return normaliseRun({ id: runId, thread_id: threadId, status }, target);
+}
+
 /** All that is left of a run whose cancel was taken where that deletes it. */
 function deletedRun(context: Target & { readonly cancelledAt: number }): ReadRun {
   const { threadId, runId, cancelledAt } = context;
@@ -217,6 +241,7 @@ function deletedRun(context: Target & { readonly cancelledAt: number }): ReadRun
   return {
     run,
     body: null,
+    bytes: 0,
     metadata: null,
     unproved: null,
     thread: undefined,

@@ -3,7 +3,7 @@
 import { asRefusal, type Reason, Refusal } from "../failure.ts";
 import { type Outcome, outcomeOf } from "../runs/outcome.ts";
 import { isTerminal, type Run, type RunStatus } from "../runs/run.ts";
-import { type Connection, call, type UpstreamReply } from "./call.ts";
+import { type Connection, exchange, type UpstreamReply } from "./call.ts";
 import { listActiveRuns } from "./list.ts";
 import {
   bounded,
@@ -13,8 +13,10 @@ import {
   recalled,
   refusalFor,
   type UpstreamTools,
+  unseenRun,
   windingDown,
 } from "./read.ts";
+import { UnreadBody } from "./room.ts";
 import type { Target, Upstream } from "./upstream.ts";
 
 /** The share of what is left of the deadline that a cancel may take: the run has to be read as well. */
@@ -172,8 +174,10 @@ async function cancelAndDecide(
     const read = await readWith({ cancelledAt: earlier, sentAt }).catch((error: unknown) => {
       const refusal = asRefusal(error);
       if (answer.kind === "refused_by_state") throw refusal;
+      if (wasTooLarge(answer) && refusal instanceof UnreadBody) return null;
       throw sentAt === null ? answer.refusal : afterLostReply(answer.refusal, refusal);
     });
+    if (read === null) return unconfirmed(before?.run ?? unseenRun(target, "in_progress"), sentAt);
     const settled = isSettled(read.run);
     const known = { cancelledAt: null, sentAt };
     if (settled || answer.kind === "refused_by_state") {
@@ -202,6 +206,17 @@ export function readsFirst(
   { threadId }: Target,
 ): boolean {
   return adapter.readsFirst(options) || (threadId !== null && !adapter.cancelChecksThread);
+}
+
+/** The upstream took the request and answered it well, and with more than can be read. */
+function wasTooLarge(answer: CancelAnswer): boolean {
+  return answer.kind === "lost" && answer.refusal instanceof UnreadBody;
+}
+
+/** What is true of a run that nothing shows after its cancel was sent. */
+function unconfirmed(run: Run, sentAt: number | null): Stopped {
+  const known = { accepted: false, cancelledAt: null, sentAt };
+  return { ...known, run, outcome: "not_confirmed", object: null, pollAfterSeconds: undefined };
 }
 
 /** There is nothing left to cancel: the run has ended, or is on its way there. */
@@ -275,7 +290,8 @@ async function sendCancel(
   trace.attempts += 1;
   let reply: UpstreamReply;
   try {
-    reply = await call(tools, connection, adapter.cancel(target, options), bounded(tools, share));
+    const request = adapter.cancel(target, options);
+    reply = await exchange(tools, connection, request, bounded(tools, share));
   } catch (error) {
     const refusal = asRefusal(error);
     if (refusal.unsent) trace.attempts -= 1;
@@ -285,6 +301,10 @@ async function sendCancel(
   }
   trace.upstreamStatus = reply.status;
   trace.upstreamRequestId = reply.requestId;
+  // Where the status alone says that the cancel was taken, it counts, however large the rest is.
+  if (reply.unread !== null && adapter.answersWhenDone) {
+    return { kind: "lost", refusal: reply.unread, isAnswered: false };
+  }
   const meaning = adapter.meaning(reply);
   if (reply.status < 300 || meaning === "accepted") {
     trace.accepted = true;
@@ -358,7 +378,8 @@ async function confirm(
   }
   const read = await readWith(known).catch(asRefusal);
   if (!(read instanceof Refusal)) return judge(read, true, before?.run.status ?? null, known);
-  const last = said instanceof Refusal ? (before?.run ?? null) : said;
+  const unseen = read instanceof UnreadBody ? unseenRun(target, "cancelling") : null;
+  const last = said instanceof Refusal ? (before?.run ?? unseen) : said;
   if (last === null) throw new Refusal("outcome_unknown", { detail: read.message });
   if (isTerminal(last.status) && last.status !== "cancelled") {
     const outcome = `already_${last.status}` as const;

@@ -30,7 +30,7 @@ export interface Reply {
   readonly status: number;
   /** The parsed JSON, or undefined when it was none. */
   readonly body: unknown;
-  /** The body as it came, to recognise texts that are not JSON. Never relayed, never logged. */
+  /** The beginning of the body as it came, to recognise texts that are not JSON. Never relayed, never logged. */
   readonly text: string;
   /** Scheme, host and port that answered. */
   readonly origin: string;

@@ -39,6 +39,8 @@ export async function waitUntilTerminal(
     const left = until - tools.now();
     // It will not be told before the time is up, so there is nothing to wait for.
     if (left <= 0 || askedMs > left || isTerminal(latest.run.status)) return latest;
+    // It may be large, and the next read brings it anew.
+    latest = { ...latest, object: null };
     await pausedFor(tools, Math.min(Math.max(pause, askedMs), left));
     if (tools.left.aborted) return latest;
     pause = Math.min(pause * POLL_MS.growth, POLL_MS.longest);

@@ -90,39 +90,42 @@ function away(status: number): Response {
 }
 
 describe("the size of a reply", () => {
+  /** These tools', and not the gateway's: see `room.test.ts` for its own. */
   const CAP = 256 * 1024;
+  const textOf = (bytes: number, letter = "x"): string =>
+    JSON.stringify(letter.repeat((bytes - 2) / new TextEncoder().encode(letter).byteLength));
 
-  it("may be 256 KiB", async () => {
-    const upstream = await listening(() => new Response("x".repeat(CAP)));
-    expect((await send(upstream)).text).toHaveLength(CAP);
+  it("may be all that is allowed", async () => {
+    const upstream = await listening(() => new Response(textOf(CAP)));
+    const reply = await send(upstream);
+    expect(reply.body).toHaveLength(CAP - 2);
+    expect(reply.text).toBe(textOf(CAP).slice(0, 4_096));
   });
 
   it("may not be a byte more, whatever content-length says", async () => {
-    const upstream = await listening(() => new Response("x".repeat(CAP + 1)));
+    const upstream = await listening(() => new Response(textOf(CAP + 1)));
     expect(await reasonOf(send(upstream))).toBe("upstream_error");
   });
 
   it("counts bytes and not characters", async () => {
-    const upstream = await listening(() => new Response("é".repeat(CAP / 2 + 1)));
+    const upstream = await listening(() => new Response(textOf(CAP + 2, "é")));
     expect(await reasonOf(send(upstream))).toBe("upstream_error");
   });
 
   it("ends an endless reply at the cap", async () => {
-    let sent = 0;
-    let stopped = false;
-    const endless = new ReadableStream<Uint8Array>({
-      pull: (controller) => {
-        sent += 64 * 1024;
-        controller.enqueue(new Uint8Array(64 * 1024));
-      },
-      cancel: () => {
-        stopped = true;
-      },
-    });
-    const fetch = async () => new Response(endless);
-    expect(await reasonOf(send({ fetch }))).toBe("upstream_error");
-    expect(stopped).toBe(true);
-    expect(sent).toBeLessThanOrEqual(CAP + 2 * 64 * 1024);
+    const { body, ended } = endless();
+    expect(await reasonOf(send({ fetch: async () => new Response(body) }))).toBe("upstream_error");
+    expect(ended()).toEqual({ stopped: true, early: true });
+  });
+
+  it("of an error does not matter: no more is read than tells what it is", async () => {
+    const { body, ended } = endless();
+    const fetch = async () => new Response(body, { status: 500 });
+    expect(await send({ fetch })).toMatchObject({ status: 500, unread: null });
+    expect(ended()).toEqual({ stopped: true, early: true });
+    const page = `<html>${"x".repeat(300 * 1024)}`;
+    const upstream = await listening(() => new Response(page, { status: 404 }));
+    expect(await send(upstream)).toMatchObject({ status: 404, text: page.slice(0, 4_096) });
   });
 
   it("is what a gzip bomb unfolds to, not what it weighs", async () => {
@@ -131,6 +134,21 @@ describe("the size of a reply", () => {
     const upstream = await listening(() => encoded(bomb, "gzip"));
     expect(await reasonOf(send(upstream))).toBe("upstream_error");
   });
+
+  function endless() {
+    let sent = 0;
+    let stopped = false;
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        sent += 64 * 1024;
+        controller.enqueue(new Uint8Array(64 * 1024));
+      },
+      cancel: () => {
+        stopped = true;
+      },
+    });
+    return { body, ended: () => ({ stopped, early: sent <= CAP + 2 * 64 * 1024 }) };
+  }
 });
 
 describe("the encoding of a reply", () => {

@@ -17,6 +17,9 @@ const bomb = await gzip(new Uint8Array(20 * 1024 * 1024));
 
 type Fault = () => Response | Promise<Response>;
 
+/** More than these tools read of a reply. Its status is known all the same. */
+const TOO_LARGE: readonly string[] = ["300 KB", "a gzip bomb"];
+
 /** What a request can meet, and what a read that meets it is refused with. */
 const FAULTS: readonly [name: string, reason: string, Fault][] = [
   ["a reset before the status line", "upstream_unreachable", () => Promise.reject(CONNECTION_LOST)],
@@ -120,11 +123,15 @@ describe.each(UPSTREAMS)("$kind", (adapter) => {
     return { result, sent };
   }
 
-  describe.each(FAULTS)("%s", (_, reason, fault) => {
+  describe.each(FAULTS)("%s", (name, reason, fault) => {
+    const isTooLarge = TOO_LARGE.includes(name);
+    /** Where a 200 says that a cancel was taken, it says so whatever follows. */
+    const isTaken = isTooLarge && !adapter.answersWhenDone;
+
     it("in answer to a cancel that was carried out: the run says so", async () => {
       const { result, sent } = await stop([fault, cancel], [after]);
       expect(result).toMatchObject({ outcome: "cancelled", run: { status: "cancelled" } });
-      expect(sent).toBe(saysCancelled ? 1 : 2);
+      expect(sent).toBe(saysCancelled || isTaken ? 1 : 2);
     });
 
     it("in answer to a cancel that came too late: the run says so, and it is sent once", async () => {
@@ -135,7 +142,10 @@ describe.each(UPSTREAMS)("$kind", (adapter) => {
 
     it("in answer to a cancel that did not arrive: it is sent once more, where that is safe", async () => {
       const { result, sent } = await stop([fault, cancel], [before, after]);
-      if (adapter.repeatsCancel) {
+      if (isTaken) {
+        expect(result).toMatchObject({ outcome: "cancelling", accepted: true });
+        expect(sent).toBe(1);
+      } else if (adapter.repeatsCancel) {
         expect(["cancelled", "cancelling"]).toContain("run" in result ? result.outcome : result);
         expect(sent).toBe(2);
       } else {
@@ -146,6 +156,10 @@ describe.each(UPSTREAMS)("$kind", (adapter) => {
 
     it("in answer to everything: nothing is claimed", async () => {
       const { result } = await stop([fault], [fault]);
+      if (isTooLarge) {
+        expect(result).toMatchObject({ outcome: "not_confirmed", run: { id: target.runId } });
+        return;
+      }
       expect("failure" in result && result.failure).toMatch(/^(outcome_unknown|upstream_)/);
     });
 

@@ -297,7 +297,6 @@ describe("a cancel whose answer is lost", () => {
   const LOST: [string, Step][] = [
     ["with the connection", CONNECTION_LOST],
     ["in time", "hang"],
-    ["in its own size", HUGE],
   ];
   describe.each(LOST)("%s", (_, lost) => {
     test.each(SETTLED)("has arrived at a run that is then %s", async (status) => {
@@ -404,6 +403,45 @@ describe("a cancel whose answer is lost", () => {
       await cancelUpstreamRun(toolsWith(script, recalled), connection, TARGET, null);
       expect(contexts).toMatchObject([{ cancelledAt: recalled, sentAt: NOW_SECONDS }]);
     }
+  });
+});
+
+describe("an answer that is too large to be read", () => {
+  test.each(MOVING)("is a cancel that was taken: a run that is %s winds down", async (status) => {
+    const { result, sent } = await stop([HUGE, says(status)], runThatIs("in_progress"));
+    expect(result).toMatchObject({ outcome: "cancelling", accepted: true, attempts: 1 });
+    expect(sent).toEqual(["POST", "GET"]);
+  });
+
+  test.each(MOVING)("proves nothing where a 200 does not: sent once more at %s", async (status) => {
+    const steps = [HUGE, says(status), HUGE, says(status)];
+    const { result, sent } = await stop(steps, null, { answersWhenDone: true });
+    expect(result).toMatchObject({ outcome: "not_confirmed", accepted: false, run: { status } });
+    expect(sent).toEqual(["POST", "GET", "POST", "GET"]);
+  });
+
+  it.each([false, true])(
+    "to all: not confirmed, with a whole Run (%s)",
+    async (answersWhenDone) => {
+      for (const before of [null, runThatIs("queued")]) {
+        for (const cancel of answersWhenDone ? [HUGE] : [HUGE, NOTHING]) {
+          const { result } = await stop([cancel, HUGE], before, { answersWhenDone });
+          expect(result).toMatchObject({ outcome: "not_confirmed", run: { id: "run_1" } });
+          expectPlausible(result);
+        }
+      }
+    },
+  );
+
+  it("to a read before a cancel that must not be sent unseen: nothing is sent", async () => {
+    const { result, sent } = await stop([HUGE], null, { readsFirst: () => true });
+    expect(result).toMatchObject({ failure: "upstream_error", attempts: 0 });
+    expect(sent).toEqual(["GET"]);
+  });
+
+  it("to a read after a refusal is no success", async () => {
+    const { result } = await stop([REFUSED, HUGE]);
+    expect(result).toMatchObject({ failure: "upstream_error", accepted: false });
   });
 });
 
@@ -583,7 +621,7 @@ describe("waiting for the end", () => {
       const until = tools.now() + 25_000;
       const waiting = waitUntilTerminal(tools, connectionWith(), TARGET, stopped, until);
       leaving.abort();
-      expect(await waiting).toBe(stopped);
+      expect(await waiting).toEqual({ ...stopped, object: null });
       expect(sentIn(script)).toEqual([]);
     }
   });

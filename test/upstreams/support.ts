@@ -5,6 +5,7 @@ import type { Run } from "../../src/runs/run.ts";
 import type { Connection, NextKey } from "../../src/upstreams/call.ts";
 import { createHealths } from "../../src/upstreams/health.ts";
 import type { ReadRun } from "../../src/upstreams/read.ts";
+import { createRoom, ROOM, type RoomLimits } from "../../src/upstreams/room.ts";
 import type { Target, Upstream } from "../../src/upstreams/upstream.ts";
 import type { WaitTools } from "../../src/upstreams/wait.ts";
 import { KEY, type WireReply } from "./replies/replies.ts";
@@ -84,6 +85,8 @@ export interface ScriptedTools extends WaitTools {
   readonly asked: readonly Target[];
 }
 
+/** A reply that is too large need not be large to be tried a thousand times. */
+const SMALL_ROOM: RoomLimits = { ...ROOM, reply: 256 * 1_024 };
 const NOW_MS = NOW_SECONDS * 1_000;
 const DEADLINE_MS = 10_000;
 
@@ -104,6 +107,7 @@ export function toolsWith(
     random: () => 0,
     endsAt: NOW_MS + deadlineMs,
     healthOf: createHealths(() => nowMs),
+    room: createRoom(() => nowMs, SMALL_ROOM),
     sleep: async (ms) => {
       slept.push(ms);
       nowMs += ms;
@@ -123,6 +127,7 @@ export function readAs(run: Run): ReadRun {
   return {
     run,
     body: null,
+    bytes: 0,
     metadata: null,
     unproved: null,
     thread: undefined,
