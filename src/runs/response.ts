@@ -2,6 +2,7 @@
 // `normalise.ts` for the Run. Pure; no I/O, no clock.
 import * as z from "zod";
 import { Refusal } from "../failure.ts";
+import { shownItem, tools as shownTools } from "./items.ts";
 import {
   accept,
   compact,
@@ -213,58 +214,8 @@ function label(value: unknown): string | undefined {
   return typeof value === "string" && LABEL.test(value) ? value : undefined;
 }
 
-/** Of an item of the output or of the instructions; whatever else a server puts there stays there. */
-const ITEM_MEMBERS: readonly string[] = [
-  ...[
-    "id",
-    "type",
-    "status",
-    "role",
-    "phase",
-    "content",
-    "summary",
-    "name",
-    "namespace",
-    "call_id",
-  ],
-  ...["arguments", "input", "output", "outputs", "result", "results", "queries", "code", "action"],
-  ...["container_id", "pending_safety_checks", "approval_request_id", "server_label", "error"],
-  ...["operation", "execution", "tools", "approve", "max_output_length", "fingerprint", "actions"],
-];
-
-/** What the types of stock clients require, without what it may hold. */
-const BLANKS: ReadonlyMap<string, Readonly<Record<string, unknown>>> = new Map([
-  ["shell_call", { environment: null }],
-  ["compaction", { encrypted_content: "" }],
-]);
-
 function items(value: unknown): unknown {
-  return records(value)?.map((item) => {
-    const members = withoutCredentials(kept(item, ITEM_MEMBERS));
-    const type = text(members["type"]) ?? "";
-    return {
-      ...members,
-      ...BLANKS.get(type),
-      ...("tools" in members ? { tools: tools(item["tools"]) ?? [] } : {}),
-      ...("error" in members ? { error: itemError(members["error"]) } : {}),
-      ...(type === "message" && !("content" in members) ? { content: [] } : {}),
-      ...(type === "message" && members["content"] === null ? { content: [] } : {}),
-      ...(type === "local_shell_call"
-        ? { action: { ...asRecord(members["action"]), env: {} } }
-        : {}),
-    };
-  });
-}
-
-function asRecord(value: unknown): Record<string, unknown> {
-  return isRecord(value) ? value : {};
-}
-
-function itemError(value: unknown): unknown {
-  if (typeof value === "string") return message(value, MAX_ERROR_MESSAGE);
-  if (!isRecord(value)) return null;
-  const words = text(value["message"]) ?? "";
-  return { ...kept(value, ["type", "code"]), message: message(words, MAX_ERROR_MESSAGE) };
+  return records(value)?.map(shownItem);
 }
 
 /** Each copied whole or not at all. */
@@ -285,43 +236,8 @@ function kept(held: Record<string, unknown>, names: readonly string[]): Record<s
   return Object.fromEntries(Object.entries(held).filter(([key]) => names.includes(key)));
 }
 
-/**
- * What of a tool says what it can do. Where it is reached, and with what, is the operator's: OpenAI
- * blanks that itself; not every server that speaks its API does.
- */
-const TOOL_MEMBERS: ReadonlyMap<string, readonly string[]> = new Map([
-  ["function", ["name", "description", "parameters", "strict"]],
-  ["custom", ["name", "description", "format"]],
-  ["mcp", ["server_label", "server_description", "allowed_tools", "require_approval"]],
-  ["file_search", ["vector_store_ids", "max_num_results"]],
-  ["namespace", ["name", "description"]],
-  ["computer_use_preview", ["display_width", "display_height", "environment"]],
-  // As a list of an MCP server's tools has them.
-  ["", ["name", "description", "input_schema"]],
-]);
-
-function tools(value: unknown): unknown[] | undefined {
-  return records(value)?.map((tool) => {
-    const type = typeof tool["type"] === "string" ? tool["type"] : "";
-    const own = kept(tool, ["type", ...(TOOL_MEMBERS.get(type) ?? [])]);
-    if (type === "namespace") return { ...own, tools: tools(tool["tools"]) ?? [] };
-    return type === "code_interpreter" ? { ...own, container: { type: "auto" } } : own;
-  });
-}
-
-/** What somebody could use elsewhere, and what is sealed for the vendor alone, wherever it stands in an item. */
-const CREDENTIALS =
-  /(token|key|cookie|headers?|authorization|secrets?|password|credentials?|connection_string|server_?url|encrypted_content)$|^env\w*$/i;
-/** What the model, or the response's creator, has named. */
-const FREE_NAMES: readonly string[] = ["arguments", "attributes", "input_schema"];
-
-function withoutCredentials<Value>(value: Value): Value {
-  if (Array.isArray(value)) return value.map(withoutCredentials) as Value;
-  if (!isRecord(value)) return value;
-  const members = Object.entries(value)
-    .filter(([key]) => !CREDENTIALS.test(key))
-    .map(([key, held]) => [key, FREE_NAMES.includes(key) ? held : withoutCredentials(held)]);
-  return Object.fromEntries(members) as Value;
+function tools(value: unknown): unknown {
+  return shownTools(records(value));
 }
 
 /** A mode, or an object that names a tool, or the tools to choose from. */

@@ -198,7 +198,8 @@ describe("the status", () => {
 });
 
 describe("each member", () => {
-  const item = { type: "message", content: [{ type: "output_text", text: "hi", logprobs: [1.5] }] };
+  const logprobs = [{ token: "hi", bytes: [104, 105], logprob: -0.5, top_logprobs: [] }];
+  const item = { type: "message", content: [{ type: "output_text", text: "hi", logprobs }] };
   const long = "x".repeat(2_000);
 
   test.each<[keyof ResponseObject, unknown, unknown]>([
@@ -283,8 +284,8 @@ describe("each member", () => {
   });
 
   test.each(["output", "instructions"] as const)("%s leave out an item that is too deep", (key) => {
-    const deep = { type: "message", content: nested(63) };
-    const deeper = { type: "message", content: nested(66) };
+    const deep = { type: "function_call", arguments: nested(63) };
+    const deeper = { type: "function_call", arguments: nested(66) };
     expect(member(key, [deeper, deep, item])).toEqual([deep, item]);
   });
 
