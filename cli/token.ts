@@ -1,5 +1,6 @@
 // `gateway token`: an access token of the local issuer, to try a gateway out with.
 import { Command, InvalidArgumentError, Option } from "commander";
+import { ID } from "../src/upstreams/upstream.ts";
 import { readConfigFile, UsageError } from "./config-file.ts";
 import { readSecretsFile } from "./secrets-file.ts";
 import { LOCAL_ISSUER_KEY, readLocalKey } from "./token/local-key.ts";
@@ -85,13 +86,12 @@ function readDuration(text: string): number {
   throw new InvalidArgumentError("A time is a number and its unit: 90s, 30m, 1h.");
 }
 
-/** As the gateway takes ids. */
-const GRANT = /^([A-Za-z0-9_-]{0,128})(?:\/([A-Za-z0-9_-]{1,128}))?$/;
-
 function addGrant(text: string, others: readonly Grant[] = []): readonly Grant[] {
-  const [, thread = "", run] = GRANT.exec(text) ?? [];
-  const isNamed = thread !== "" || run !== undefined;
-  if (isNamed) return [...others, { threadId: thread === "" ? null : thread, runId: run ?? null }];
+  const [thread = "", run = null, ...more] = text.split("/");
+  const threadId = thread === "" ? null : thread;
+  const ids = [threadId, run].filter((id) => id !== null);
+  const isGrant = ids.length > 0 && ids.every((id) => ID.test(id)) && more.length === 0;
+  if (isGrant) return [...others, { threadId, runId: run }];
   throw new InvalidArgumentError(
     "A grant is a thread's id, or a thread's and a run's: thread_1/run_1. A response's is /resp_1.",
   );

@@ -198,7 +198,7 @@ describe("a reply", () => {
       expect(await readableFrom(post(CANCEL, { headers: { authorization: "Bearer x" } }))).toBe(
         origin,
       );
-      expect(await readableFrom(post("/v1/threads/t/runs/run.1/cancel"))).toBe(origin);
+      expect(await readableFrom(post("/v1/threads/t/runs/run~1/cancel"))).toBe(origin);
       expect(await readableFrom(post("/v1/nowhere"))).toBe(origin);
       expect(await readableFrom(post(CANCEL, { body: "x".repeat(9_000) }))).toBe(origin);
     }

@@ -236,19 +236,16 @@ const MALFORMED = [
   "run%201",
   "%20run_1",
   "run_1%20",
-  "run.1",
-  "run:1",
+  "...",
   "run;1",
   "run@1",
   "run*",
   "run~1",
-  "run+1",
   "run$1",
   "run'1",
   "run,1",
   "run%3fadmin",
   "run%23x",
-  "run%2b1",
   "r%C3%BCn",
   "%EF%BD%92un_1",
   "run%E2%80%8B1",
@@ -257,7 +254,7 @@ const MALFORMED = [
   "%",
   "%zz",
   "[object%20Object]",
-  "x".repeat(129),
+  "x".repeat(1_025),
 ];
 
 describe("an id", () => {
@@ -275,12 +272,12 @@ describe("an id", () => {
     expect(await gateway.calls()).toEqual([]);
   });
 
-  it("of 128 characters, or written with escapes, is well formed", async () => {
+  it("of 1,024 characters, or written with escapes, is well formed", async () => {
     const ids = await gateway.startRun();
     const escaped = pathOf(ids).replaceAll("_", "%5f");
     expect((await gateway.request(escaped, { headers: asAnn })).status).toBe(200);
     await gateway.forgetCalls();
-    const long = { thread: "t".repeat(128), run: "r".repeat(128) };
+    const long = { thread: "t".repeat(1_024), run: "r".repeat(1_024) };
     expect((await gateway.read(long, annsToken)).status).toBe(404);
     expect((await gateway.calls()).map(({ path }) => path)).toEqual([
       `/assistants/v1/threads/${long.thread}/runs/${long.run}`,
@@ -288,7 +285,7 @@ describe("an id", () => {
   });
 
   it("that is malformed is refused before the token is looked at", async () => {
-    const response = await gateway.request("/v1/threads/thread_1/runs/run.1");
+    const response = await gateway.request("/v1/threads/thread_1/runs/run~1");
     expect(await refused(response)).toMatchObject({ status: 404, code: "run_not_found" });
   });
 });
@@ -301,7 +298,7 @@ describe("a run that is not the caller's", () => {
     const colleagues = await gateway.startRun({ owner: "bob" });
     const nobodys = await gateway.startRun({ metadata: { user: "" } });
     const own = await gateway.startRun();
-    const malformed = ["run.1", "..%2fadmin", "x".repeat(129)];
+    const malformed = ["run~1", "..%2fadmin", "x".repeat(1_025)];
     return [
       ...[tenants, sharedKey, colleagues, nobodys].map(pathOf),
       // Unknown: both, the run, the run on this thread.
@@ -437,7 +434,7 @@ const REPLIES: Record<string, Ask> = {
     gateway.request(CANCEL, { method: "OPTIONS", headers: { origin: "https://app.acme.test" } }),
   "an unknown address": (gateway) => gateway.request("/nowhere"),
   "a wrong method": (gateway) => gateway.request(CANCEL),
-  "a malformed id": (gateway) => gateway.request("/v1/threads/t/runs/run.1"),
+  "a malformed id": (gateway) => gateway.request("/v1/threads/t/runs/run~1"),
   "no token": (gateway) => gateway.request(RUN),
   "a bad token": (gateway) => gateway.read({ thread: "t", run: "r" }, "a.b.c"),
   "two tokens": (gateway) => gateway.read({ thread: "t", run: "r" }, `${annsToken}, Bearer x`),

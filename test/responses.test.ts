@@ -125,7 +125,7 @@ describe("a response", () => {
     const theirs = await start({ owner: "gil" });
     const foreign = await start({ metadata: { tenant: "acme" } });
     const nobodys = await start({ metadata: { tenant: "", user: "" } });
-    const ids = [theirs, foreign, nobodys, "resp_unknown", "a.b", "x".repeat(129)];
+    const ids = [theirs, foreign, nobodys, "resp_unknown", "a~b", "x".repeat(1_025)];
     for (const ask of [cancel, read]) {
       const replies = await Promise.all(
         ids.map(async (id) => {
@@ -334,6 +334,6 @@ describe("explaining", () => {
     };
     expect(await explain(await start())).toMatchObject({ allowed: true, rule: "owner" });
     expect(await explain("resp_unknown")).toMatchObject({ allowed: false, code: "run_not_found" });
-    expect(await explain("a.b")).toMatchObject({ allowed: false, code: "run_not_found" });
+    expect(await explain("a~b")).toMatchObject({ allowed: false, code: "run_not_found" });
   });
 });

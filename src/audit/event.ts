@@ -101,13 +101,15 @@ export interface EventRow {
 export const ROW_BYTES = 1_024;
 /** A subject of 255 characters can take 1,530 bytes when escaped; a row shows its beginning. */
 const ROW_SUBJECT_BYTES = 256;
+/** So does it of a run's id, which can have 1,024. */
+const ROW_RUN_BYTES = 256;
 
 export function rowOf(event: AuditEvent): EventRow {
   return {
     seq: event.seq,
     type: event.type,
     sub: cut(event.actor.sub, ROW_SUBJECT_BYTES),
-    run: event.target.run_id,
+    run: event.target.run_id === null ? null : cut(event.target.run_id, ROW_RUN_BYTES),
     rule: event.decision.rule,
     code: event.decision.code,
     result: event.outcome?.result ?? null,

@@ -171,7 +171,7 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   /** The ids of the thread's registered runs, or of those of one subject, the newest first. */
   async registeredOn(threadId: string, subject: string | null): Promise<readonly string[]> {
     const start = runName(threadId, "");
-    // Ids have neither the slash nor what follows it, so this is the range of the thread's names.
+    // What begins with the thread's id and a slash: "0" is the character after it.
     const rows = this.#sql
       .exec<{ run: string }>(
         "SELECT run FROM owners WHERE run >= ? AND run < ? AND until > ? AND subject = coalesce(?, subject) ORDER BY until DESC LIMIT ?",

@@ -1,5 +1,6 @@
 // The audit log in Workers KV: where each event lies and how it is found again. Written once.
 // KV promises neither order nor read-after-write elsewhere; order is the ledger's, made before.
+import { createHash } from "node:crypto";
 import { type AuditEvent, type EventRow, rowOf, timeOf } from "./event.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
@@ -23,8 +24,21 @@ export function eventKey(event: Keyed & Pick<AuditEvent, "tenant">): string {
 export function runKey(event: AuditEvent): string | null {
   const { thread_id, run_id } = event.target;
   if (run_id === null) return null;
-  // No thread's id is empty, so a response, which is named alone, has a place of its own.
-  return `a1r:${event.tenant}:${thread_id ?? ""}:${run_id}:${positionOf(event)}`;
+  return `a1r:${event.tenant}:${runPart(thread_id, run_id)}:${positionOf(event)}`;
+}
+
+/** Of such ids two fit into a key, whose limit is 512 bytes, and a colon between them is the only one. */
+const SHORT_ID = /^[A-Za-z0-9_-]{0,128}$/;
+
+/**
+ * No two runs share one, nor is one the beginning of another's. No thread's id is empty, so a response, which
+ * is named alone, has a place of its own; no id has a `#`, so neither has a digest.
+ */
+function runPart(threadId: string | null, runId: string): string {
+  const thread = threadId ?? "";
+  if (SHORT_ID.test(thread) && SHORT_ID.test(runId)) return `${thread}:${runId}`;
+  const pair = JSON.stringify([threadId, runId]);
+  return `#${createHash("sha256").update(pair).digest("base64url")}`;
 }
 
 /**

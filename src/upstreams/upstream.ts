@@ -3,8 +3,11 @@ import type * as z from "zod";
 import type { ResponseObject } from "../runs/response.ts";
 import type { Run } from "../runs/run.ts";
 
-/** What every id of a thread, a run or a response matches. */
-export const ID = /^[A-Za-z0-9_-]{1,128}$/;
+/**
+ * What every id of a thread, a run or a response matches. They are opaque: LiteLLM's have colons, 465
+ * characters and an `=` at the end. Dots alone would lead to another place (RFC 3986 §5.2.4).
+ */
+export const ID = /^(?!\.+$)[A-Za-z0-9_.:=+-]{1,1024}$/;
 
 /** The run a request is about. Ids match `ID`. */
 export interface Target {

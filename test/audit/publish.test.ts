@@ -1,6 +1,8 @@
 // Publication: what the ledger has closed comes to KV, whole and in its place, once KV takes it.
 import { reset, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { createHash } from "node:crypto";
+import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { chainDefects } from "../../src/audit/chain.ts";
 import { type AuditEvent, ROW_BYTES, rowOf } from "../../src/audit/event.ts";
@@ -92,6 +94,38 @@ describe("a closed event", () => {
     await ledger.ring();
     expect(await namesOf("a1r:acme::resp_1:")).toHaveLength(1);
     expect(await namesOf("a1r:acme:null:")).toEqual([]);
+  });
+
+  it("of ids that are long, or have colons, is found by a digest of the two", async () => {
+    const ledger = await openLedger("acme");
+    const run = `resp_v3:gcm:${"a".repeat(430)}==`;
+    await ledger.rpc.record(aDenial({ thread: null, run }), 400);
+    await ledger.ring();
+    const digest = createHash("sha256")
+      .update(JSON.stringify([null, run]))
+      .digest("base64url");
+    expect(await namesOf(`a1r:acme:#${digest}:`)).toHaveLength(1);
+  });
+
+  it("is never found by another run's key, nor by the beginning of one", () => {
+    const letters = fc.constantFrom("a", "b", ":", "=", "+", ".", "-");
+    const id = fc.oneof(
+      fc.array(letters, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("")),
+      fc.constantFrom("a".repeat(128), "a".repeat(129), "null"),
+    );
+    const pair = fc.tuple(fc.option(id), id);
+    const keyOf = ([thread, run]: [string | null, string]): string => {
+      const key = runKey(aDenial({ thread, run })) ?? "";
+      // What a reader lists: all but the event's position.
+      return `${key.split(":").slice(0, -2).join(":")}:`;
+    };
+    fc.assert(
+      fc.property(pair, pair, (one, other) => {
+        fc.pre(JSON.stringify(one) !== JSON.stringify(other));
+        expect(keyOf(other).startsWith(keyOf(one))).toBe(false);
+      }),
+      { numRuns: 2_000 },
+    );
   });
 
   it("that names no run has no key by run", async () => {
@@ -366,7 +400,11 @@ describe("a backlog", () => {
 
 /** Every member that a row shows, and every part of a key, at its longest. */
 function largestEvent(sub: string): AuditEvent {
-  const base = anEvent({ tenant: "t".repeat(63), thread: "t".repeat(128), run: "r".repeat(128) });
+  const base = anEvent({
+    tenant: "t".repeat(63),
+    thread: "=".repeat(1_024),
+    run: ":".repeat(1_024),
+  });
   return {
     ...base,
     seq: Number.MAX_SAFE_INTEGER,

@@ -66,6 +66,20 @@ async function explain(claims: object | string, ...flags: string[]): Promise<Ran
 }
 
 describe("explain", () => {
+  it("takes ids as the gateway does", async () => {
+    const known = ["--assistant", "asst_1", "--age", "60"];
+    const opaque = await explain(
+      CLAIMS,
+      ...OWN,
+      ...known,
+      "--run",
+      `resp_v3:gcm:${"a".repeat(430)}==`,
+    );
+    expect(opaque.code).toBe(0);
+    const dots = await explain(CLAIMS, ...OWN, ...known, "--run", "..");
+    expect(dots).toMatchObject({ code: 1, stdout: expect.stringContaining("run_not_found") });
+  });
+
   it("names the rule, and says why those before it do not match", async () => {
     const { code, stdout } = await explain(CLAIMS, ...OWN, "--assistant", "asst_1", "--age", "60");
     expect(code).toBe(0);

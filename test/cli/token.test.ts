@@ -127,6 +127,8 @@ describe("token", () => {
         "t/run_1",
         "--grant",
         "/resp_1",
+        "--grant",
+        "/resp_v3:gcm:a-_b+c==",
       ],
     );
     const { exp = 0, iat = 0, aud } = decodeJwt(compact);
@@ -139,6 +141,7 @@ describe("token", () => {
         { threadId: "thread_1", runId: null },
         { threadId: "t", runId: "run_1" },
         { threadId: null, runId: "resp_1" },
+        { threadId: null, runId: "resp_v3:gcm:a-_b+c==" },
       ],
     });
   });
@@ -281,6 +284,7 @@ describe("token", () => {
     ],
     ["a time that is none", ISSUER, ["--expires", "soon"], /A time is a number and its unit/],
     ["a grant that is none", ISSUER, ["--grant", "a/b/c"], /A grant is a thread's id/],
+    ["a grant of dots", ISSUER, ["--grant", "thread_1/.."], /A grant is a thread's id/],
     ["a grant of nothing", ISSUER, ["--grant", "/"], /A grant is a thread's id/],
     ["a grant of no words", ISSUER, ["--grant", ""], /A grant is a thread's id/],
   ])("refuses %s in a sentence", async (_, entry, flags, says) => {

@@ -359,7 +359,7 @@ describe("a registration", () => {
     const gateway = await gatewayWith();
     const bare = { method: "PUT", body: "{" };
     expect((await gateway.request(`${pathOf(TARGET)}/owner`, bare)).status).toBe(401);
-    const odd = await register(gateway, { thread: "a.b", run: "run_1" }, { subject: "ann" });
+    const odd = await register(gateway, { thread: "a~b", run: "run_1" }, { subject: "ann" });
     expect(await refused(odd)).toMatchObject({ status: 404, code: "run_not_found" });
   });
 
