@@ -51,6 +51,10 @@ export const openaiResponses: Upstream = {
   answersWhenDone: true,
   // LiteLLM's own responses are overwritten by a cancel even when they have completed.
   readsFirst: ({ dialect }) => dialect === "litellm",
+  // LiteLLM seals the provider's id anew for each reply (BerriAI/litellm#17204): all of them name the one
+  // response that the path names.
+  asAsked: (body, { runId }, { dialect }) =>
+    dialect === "litellm" && text(member(body, "id")) ? renamed(body, runId) : body,
   meaning,
   toRun,
   toResponse: normaliseResponse,
@@ -66,6 +70,11 @@ function meaning({ status, body }: Reply): Meaning | null {
   if (status === 404) return "run_not_found";
   const refused = (status === 400 || status === 409) && STATE_REFUSAL.test(errorMessage(body));
   return refused ? "refused_by_state" : null;
+}
+
+/** The own id is all that names the response in what is shown of it. */
+function renamed(body: unknown, id: string): unknown {
+  return { ...(body as Readonly<Record<string, unknown>>), id };
 }
 
 /** A Response in the words of a Run. What has no counterpart is left to the fills of `normaliseRun`. */

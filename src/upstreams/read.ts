@@ -199,17 +199,18 @@ function interpret(
     const read = deletedRun({ ...context, cancelledAt });
     return { ...read, read };
   }
+  const body = adapter.asAsked(own.body, context, options);
   const other = alongside instanceof Refusal ? undefined : alongside?.body;
   const proof = {
-    metadata: adapter.metadata(own.body, other),
+    metadata: adapter.metadata(body, other),
     unproved: alongside instanceof Refusal ? alongside : null,
-    thread: adapter.threadOf(own.body),
+    thread: adapter.threadOf(body),
   };
   try {
     const read = {
       ...proof,
-      run: adapter.toRun(own.body, { ...context, alongside: other }),
-      body: needsBody(adapter, context) ? own.body : null,
+      run: adapter.toRun(body, { ...context, alongside: other }),
+      body: needsBody(adapter, context) ? body : null,
       bytes: own.bytes,
       cancelledAt: context.cancelledAt,
       isDeleted: false,
@@ -217,7 +218,7 @@ function interpret(
     };
     return { ...proof, read };
   } catch (error) {
-    if (!saysSomethingOfRun(own.body)) throw error;
+    if (!saysSomethingOfRun(body)) throw error;
     return { ...proof, read: asRefusal(error) };
   }
 }

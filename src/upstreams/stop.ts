@@ -291,7 +291,8 @@ async function sendCancel(
   let reply: UpstreamReply;
   try {
     const request = adapter.cancel(target, options);
-    reply = await exchange(tools, connection, request, bounded(tools, share));
+    const answer = await exchange(tools, connection, request, bounded(tools, share));
+    reply = { ...answer, body: adapter.asAsked(answer.body, target, options) };
   } catch (error) {
     const refusal = asRefusal(error);
     if (refusal.unsent) trace.attempts -= 1;

@@ -114,6 +114,11 @@ export interface Upstream {
   /** Why a run that was read cannot be cancelled by anybody, in public words; null when it can. */
   readonly whyNot?: (body: unknown) => string | null;
 
+  /**
+   * The body of a reply about the run, under the id that was asked for: some servers make another for each
+   * reply. Any other id stays an error.
+   */
+  asAsked(body: unknown, target: Target, options: UpstreamOptions): unknown;
   /** What a reply, to a cancel or to a read, means here; null leaves it to its status. */
   meaning(reply: Reply): Meaning | null;
   /**
@@ -151,6 +156,7 @@ export const USUAL = {
   repeatsCancel: true,
   deletesRun: () => false,
   knowsState: () => true,
+  asAsked: (body: unknown): unknown => body,
 } as const;
 
 export const bearer = { header: "authorization", prefix: "Bearer " } as const;
