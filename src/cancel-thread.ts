@@ -52,7 +52,8 @@ export async function cancelThread(gateway: Gateway, ask: CancelThreadAsk): Prom
   const { theirs, othersLeft } = candidates;
   const { endings, othersMet, ...stopped } = await stopTheirOwn(gateway, ask, entered, theirs);
   // Where only a read tells whose a run is, those that were not read count once another was the caller's.
-  const hasMore = stopped.areLeft && (candidates.areKnown || stopped.theirsMet);
+  const isTold = candidates.areKnown || stopped.theirsMet;
+  const hasMore = (stopped.areLeft || candidates.areCut) && isTold;
   if (othersLeft || othersMet) {
     const refusal = new Refusal("run_not_found", { detail: "runs of others were left alone" });
     ask.defer(deny(gateway.audit, tenant, event, refusal));
@@ -131,6 +132,8 @@ interface Candidates {
   readonly areKnown: boolean;
   /** There are others, which they could not. */
   readonly othersLeft: boolean;
+  /** There may be more that they could, which were not looked at. */
+  readonly areCut: boolean;
 }
 
 async function findCandidates(entered: Entered, threadId: string): Promise<Candidates> {
@@ -141,19 +144,31 @@ async function findCandidates(entered: Entered, threadId: string): Promise<Candi
   const ids =
     ownership.source === "registry" ? await registeredIds(entered, threadId, seesAll) : undefined;
   if (connection.adapter.list !== undefined) {
-    const active = await listActiveRuns(tools, connection, threadId);
-    const theirs = active.filter(
-      (run) => (ids === undefined || ids.includes(run.id)) && couldBeTheirs(entered, threadId, run),
-    );
+    const isTheirs = (run: ActiveRun): boolean =>
+      (ids === undefined || ids.includes(run.id)) && couldBeTheirs(entered, threadId, run);
+    const isKnown = ({ read }: ActiveRun): boolean =>
+      ownership.source !== "metadata" || read !== null;
     // Who stops a whole thread did not ask for what cannot be stopped by itself.
-    const could = theirs.filter(({ whyNot }) => whyNot === null);
-    const areKnown = ownership.source !== "metadata" || could.every(({ read }) => read !== null);
-    return { theirs: could, areKnown, othersLeft: theirs.length < active.length };
+    const canBe = ({ whyNot }: ActiveRun): boolean => whyNot === null;
+    const active = await listActiveRuns(tools, connection, threadId, {
+      counts: (run) => isTheirs(run) && isKnown(run) && canBe(run),
+      most: MOST_RUNS + 1,
+    });
+    const theirs = active.runs.filter(isTheirs);
+    const could = theirs.filter(canBe);
+    if (could.length === 0 && active.broken !== null) throw active.broken;
+    return {
+      theirs: could,
+      areKnown: could.every(isKnown),
+      othersLeft: theirs.length < active.runs.length,
+      // How many runs others have on the thread is told to nobody but those who may see them all.
+      areCut: active.broken !== null || (active.isCut && seesAll),
+    };
   }
   if (ids === undefined) throw new Refusal("unsupported_by_upstream", { words: NO_LIST });
   const looked = ids.slice(0, MOST_LOOKED_AT);
   const theirs = await pickActiveRuns(tools, connection, threadId, looked, MOST_RUNS + 1);
-  return { theirs, areKnown: true, othersLeft: false };
+  return { theirs, areKnown: true, othersLeft: false, areCut: false };
 }
 
 /** The runs that are registered on the thread, all of them or the caller's own. */

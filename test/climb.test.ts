@@ -35,7 +35,7 @@ const ID = "(?!\\.+(?:/|$))(?:[A-Za-z0-9_.-]|%3A|%3D|%2B){1,1024}";
 const PATHS = new RegExp(
   `^(/assistants/v1/threads/${ID}/runs(/${ID}(/cancel)?)?|/responses/v1/responses/${ID}(/cancel)?)$`,
 );
-const QUERIES = ["", "?limit=100&order=desc"];
+const QUERIES = ["", "?order=desc&limit=20"];
 
 /** Nothing is read before a cancel, so that an id that gets in goes straight to the upstream. */
 const asked: URL[] = [];

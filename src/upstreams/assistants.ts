@@ -5,7 +5,7 @@
 // services, and what api.openai.com answers since the API is gone.
 import * as z from "zod";
 import { normaliseRun } from "../runs/normalise.ts";
-import { entries, errorMessage, member } from "./json.ts";
+import { behindLast, entries, errorMessage, member } from "./json.ts";
 import {
   bearer,
   type Meaning,
@@ -50,9 +50,10 @@ export const assistants: Upstream = {
       {
         method: "GET",
         path: ["threads", threadId, "runs"],
-        query: { limit: "100", order: "desc", ...versioned(options) },
+        query: { order: "desc", ...versioned(options) },
       },
     ],
+    next: (page) => (page.ended > 0 ? null : behindLast(page)),
     runsIn: entries,
     idOf: (object) => member(object, "id"),
   },

@@ -1,5 +1,6 @@
 // Small readings that adapters share: members of unknown JSON, error texts, parts of a Run. Pure.
 import { Refusal } from "../failure.ts";
+import type { Page } from "./upstream.ts";
 
 /** The member of that name, when `value` is an object that has it itself. */
 export function member(value: unknown, name: string): unknown {
@@ -21,6 +22,12 @@ export function entries(body: unknown): readonly unknown[] {
   const list = Array.isArray(body) ? body : member(body, "data");
   if (!Array.isArray(list)) throw new Refusal("upstream_error", { detail: "no list of runs" });
   return list;
+}
+
+/** The next page of OpenAI's lists: behind the last entry, as long as there is more. */
+export function behindLast({ body, lastId, entries: came, size }: Page) {
+  const more = member(body, "has_more") ?? came >= size;
+  return more === true && lastId !== undefined ? { after: lastId } : null;
 }
 
 /** A function that the model may call, of flat members, as a Run's tool. */

@@ -42,8 +42,11 @@ export const langgraph: Upstream = {
       ["pending", "running"].map((status) => ({
         method: "GET",
         path: ["threads", threadId, "runs"],
-        query: { status, limit: "100" },
+        query: { status },
       })),
+    // Nothing says that there is more but a full page. `select` would leave the heavy `kwargs` out, but not
+    // every server knows it, and those that check their parameters refuse it.
+    next: ({ entries: came, size, seen }) => (came < size ? null : { offset: String(seen) }),
     runsIn: entries,
     idOf: (object) => member(object, "run_id"),
   },

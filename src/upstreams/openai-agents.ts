@@ -4,7 +4,7 @@
 import { normaliseRun } from "../runs/normalise.ts";
 import { isTerminal, type Run, type RunStatus } from "../runs/run.ts";
 import { knownStatus, spelled } from "../runs/status.ts";
-import { entries, functionTool, member, requiredCalls } from "./json.ts";
+import { behindLast, entries, functionTool, member, requiredCalls } from "./json.ts";
 import {
   bearer,
   type Meaning,
@@ -45,9 +45,11 @@ export const openaiAgents: Upstream = {
       {
         method: "GET",
         path: ["agents", "sessions", threadId, "turns"],
-        query: { order: "desc", limit: "100" },
+        query: { order: "desc" },
       },
     ],
+    // A sub-agent's turn may have ended before an older one of the session's own.
+    next: (page) => (page.moving === 0 && page.ended > 0 ? null : behindLast(page)),
     runsIn: entries,
     idOf: (object) => member(object, "id"),
   },

@@ -250,8 +250,9 @@ async function assertCancellable(
   }
   if (!hitsActiveRun || run.status !== "queued" || target.threadId === null) return;
   // Which of several that wait is the next, nobody can tell.
-  const active = await listActiveRuns(tools, connection, target.threadId);
-  if (active.some(({ id }) => id !== target.runId)) {
+  const { runs, broken } = await listActiveRuns(tools, connection, target.threadId);
+  if (broken !== null) throw broken;
+  if (runs.some(({ id }) => id !== target.runId)) {
     throw cannot(
       "This run waits for its turn, and the upstream can only cancel the one that is active.",
     );

@@ -138,9 +138,29 @@ export interface Upstream {
   readonly toResponse?: (body: unknown, responseId: string) => ResponseObject;
 }
 
+/** One answer of a list, as far as it says whether, and where, the list goes on. */
+export interface Page {
+  readonly body: unknown;
+  /** Entries that were asked for. */
+  readonly size: number;
+  /** Entries that came: here, and with those of the pages before. */
+  readonly entries: number;
+  readonly seen: number;
+  /** The id of the last entry; undefined where it has none. */
+  readonly lastId: string | undefined;
+  /** Of the entries, those that may still move, and those that have ended. */
+  readonly moving: number;
+  readonly ended: number;
+}
+
 export interface RunList {
-  /** The newest runs of a thread, 100 at most by each request; those that may still move suffice. */
+  /**
+   * The lists of a thread's runs, each the newest first; those that may still move suffice. Each is asked for in
+   * pages, by `limit`.
+   */
   requests(threadId: string, options: UpstreamOptions): readonly UpstreamRequest[];
+  /** The query that leads to the next page; null where there is none, or where nothing on it can still move. */
+  next(page: Page): Readonly<Record<string, string>> | null;
   /** The objects in one answer, each as a read of the run would have it. Throws `Refusal("upstream_error")`. */
   runsIn(body: unknown): readonly unknown[];
   /** The run's id in such an object. */

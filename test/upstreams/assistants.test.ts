@@ -82,7 +82,7 @@ describe("a version of the API", () => {
   it("goes with every request, beside what the request asks for itself", () => {
     const sent = requests({ api_version: "2025-05-01" });
     expect(sent.map(({ query }) => query?.["api-version"])).toEqual(sent.map(() => "2025-05-01"));
-    expect(sent[2]?.query).toEqual({ limit: "100", order: "desc", "api-version": "2025-05-01" });
+    expect(sent[2]?.query).toEqual({ order: "desc", "api-version": "2025-05-01" });
   });
 
   it("goes with none when the config names none", () => {

@@ -108,7 +108,8 @@ describe.each(UPSTREAMS)("$kind", (adapter) => {
     const connection = connectionTo(adapter, replies.baseUrl, replies.options);
     const listFrom = async (answers: readonly WireReply[]) => {
       const script = scriptedInOrder(answers);
-      const found = listActiveRuns(toolsWith(script), connection, target.threadId ?? "");
+      const listing = listActiveRuns(toolsWith(script), connection, target.threadId ?? "");
+      const found = listing.then(({ runs }) => runs);
       return { found: await found.catch(asRefusal), script };
     };
 

@@ -248,7 +248,7 @@ describe("the requests", () => {
       {
         method: "GET",
         path: ["agents", "sessions", "sess_68f1", "turns"],
-        query: { order: "desc", limit: "100" },
+        query: { order: "desc" },
       },
     ]);
   });
@@ -350,7 +350,7 @@ describe("the proof of whose it is", () => {
 });
 
 describe("a cancel that names no turn", () => {
-  const lineOf = { list: `GET ${baseUrl}/agents/sessions/sess_68f1/turns?order=desc&limit=100` };
+  const lineOf = { list: `GET ${baseUrl}/agents/sessions/sess_68f1/turns?order=desc&limit=20` };
 
   async function stop(own: object, others: readonly object[]) {
     const turns = [{ ...TURN, ...own }, ...others.map((other) => ({ ...TURN, ...other }))];

@@ -86,7 +86,7 @@ export const assistantsReplies: Replies = {
   cancelOf: ({ threadId, runId }) => `POST ${BASE}/threads/${threadId}/runs/${runId}/cancel`,
   readOf: ({ threadId, runId }) => `GET ${BASE}/threads/${threadId}/runs/${runId}`,
   listed: {
-    of: ({ threadId }) => [`GET ${BASE}/threads/${threadId}/runs?limit=100&order=desc`],
+    of: ({ threadId }) => [`GET ${BASE}/threads/${threadId}/runs?order=desc&limit=20`],
     replies: [
       json(
         200,

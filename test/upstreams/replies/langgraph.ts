@@ -113,7 +113,7 @@ export const langgraphReplies: Replies = {
   listed: {
     of: ({ threadId }) =>
       ["pending", "running"].map(
-        (status) => `GET ${BASE}/threads/${threadId}/runs?status=${status}&limit=100`,
+        (status) => `GET ${BASE}/threads/${threadId}/runs?status=${status}&limit=20`,
       ),
     replies: [recorded("[]"), recorded(`[${RUNNING.body}]`)],
     active: [SLEEPER.runId],

@@ -105,7 +105,7 @@ export const openaiAgentsReplies: Replies = {
     reply: SESSION,
   },
   listed: {
-    of: ({ threadId }) => [`GET ${BASE}/agents/sessions/${threadId}/turns?order=desc&limit=100`],
+    of: ({ threadId }) => [`GET ${BASE}/agents/sessions/${threadId}/turns?order=desc&limit=20`],
     replies: [
       json(
         200,
