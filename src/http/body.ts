@@ -3,6 +3,7 @@ import type * as z from "zod";
 import { Refusal } from "../failure.ts";
 
 const TOO_SLOW = "The request body did not arrive in time.";
+const BROKEN_OFF = "The request body broke off before its end.";
 /** A reason of 256 characters, each written as two JSON escapes, and its envelope. */
 const BODY_BYTES = 4_096;
 /** Whoever sends it slower keeps a place that others wait for. */
@@ -18,7 +19,10 @@ export async function readBody<Schema extends z.ZodObject>(
   empty?: z.infer<Schema>,
 ): Promise<z.infer<Schema>> {
   const late = request.body === null ? undefined : AbortSignal.timeout(BODY_MS);
-  const bytes = await readBytes(request.body, BODY_BYTES, late);
+  const bytes = await readBytes(request.body, BODY_BYTES, late).catch((): never => {
+    // The client's connection has ended, or its framing is none (RFC 9112 §7.1, §8).
+    throw new Refusal("invalid_request", { words: BROKEN_OFF });
+  });
   if (late?.aborted && bytes !== null) throw new Refusal("invalid_request", { words: TOO_SLOW });
   if (bytes === null) throw new Refusal("payload_too_large");
   if (bytes.byteLength === 0) {

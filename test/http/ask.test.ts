@@ -1,6 +1,6 @@
 // What a request says about itself, and how much of that goes on record or on to the upstream.
 import { describe, expect, it } from "vitest";
-import { ANN, createHarness } from "../support/harness.ts";
+import { ANN, createHarness, GUS, withTenant } from "../support/harness.ts";
 
 const gateway = await createHarness();
 const token = await gateway.tokenFor(ANN);
@@ -28,6 +28,46 @@ describe("a body that does not come", () => {
       error: { code: "invalid_request", message: "The request body did not arrive in time." },
     });
     expect(await gateway.cancelsSent()).toEqual([]);
+  });
+});
+
+describe("a body that breaks off", () => {
+  const owned = { ownership: { source: "registry" } };
+  const ROUTES = [
+    ["POST", "/v1/threads/thread_1/runs/run_1/cancel", ANN],
+    ["POST", "/v1/threads/thread_1/cancel", ANN],
+    ["PUT", "/v1/threads/thread_1/runs/run_1/owner", ANN],
+    ["POST", "/v1/policy/explain", ANN],
+    ["POST", "/v1/responses/resp_1/cancel", GUS],
+    ["PUT", "/v1/responses/resp_1/owner", GUS],
+  ] as const;
+
+  it.each(ROUTES)("is 400 at %s %s, at once or after a part of it", async (method, path, who) => {
+    const registered = await createHarness({
+      config: (config) => withTenant("globex", owned)(withTenant("acme", owned)(config)),
+    });
+    const scope = "runs:cancel runs:register";
+    const authorization = `Bearer ${await registered.tokenFor({ ...who, scope })}`;
+    for (const parts of [[], ["{"], ["{}"], ['{"reason":"', "x"]]) {
+      const body = new ReadableStream({
+        async pull(controller) {
+          const part = parts.shift();
+          if (part === undefined) controller.error(new Error("Network connection lost."));
+          else controller.enqueue(new TextEncoder().encode(part));
+        },
+      });
+      const headers = { authorization, "content-type": "application/json" };
+      const response = await registered.request(path, { method, headers, body });
+      expect(response.status).toBe(400);
+      expect(await response.json()).toMatchObject({
+        error: {
+          code: "invalid_request",
+          message: "The request body broke off before its end.",
+          param: null,
+        },
+      });
+    }
+    expect(await registered.calls()).toEqual([]);
   });
 });
 
