@@ -9,6 +9,7 @@ import {
   type AuditKv,
   dayBefore,
   dayOf,
+  dayOfPosition,
   firstDayIn,
   listDay,
   positionIn,
@@ -20,6 +21,8 @@ import {
 export const MAX_PAGE = 200;
 /** Days that one page looks at: an empty day costs a list, so a page is bounded. */
 const DAYS_PER_PAGE = 31;
+/** Lists that one page makes: a cursor may pass over events as well as days. */
+const LISTS_PER_PAGE = 100;
 const EXPORT_PAGE = 500;
 
 export interface ReadTools {
@@ -118,7 +121,9 @@ async function readPage(
 ): Promise<Page> {
   const events: AuditEvent[] = [];
   let place: Place = start;
-  for (let days = 0; days < DAYS_PER_PAGE && events.length < limit; ) {
+  let days = 0;
+  for (let lists = 0; lists < LISTS_PER_PAGE; lists += 1) {
+    if (days === DAYS_PER_PAGE || events.length >= limit) break;
     if (place.day < firstDay) return { events, next: null };
     const step = await readStep(tools.kv, tenant, limit - events.length, place, pending);
     events.push(...step.events);
@@ -204,12 +209,25 @@ function today(now: () => number): string {
   return dayOf(new Date(now()).toISOString());
 }
 
+/**
+ * No page leads to a day that is still to come, nor out of its day: to read on from there would cost
+ * a list for each day, or each event, in between.
+ */
 function placeOf({ now }: ReadTools, cursor: string | undefined): Place {
   if (cursor === undefined) return { day: today(now), kv: null, after: null };
+  const place = Place.safeParse(readJson(Buffer.from(cursor, "base64url").toString("utf8")));
+  if (!place.success) throw badCursor();
+  const { day, after } = place.data;
+  if (day > today(now)) throw badCursor();
+  if (after !== null && dayOfPosition(after) !== day) throw badCursor();
+  return place.data;
+}
+
+function readJson(text: string): unknown {
   try {
-    return Place.parse(JSON.parse(Buffer.from(cursor, "base64url").toString("utf8")));
+    return JSON.parse(text);
   } catch {
-    throw badCursor();
+    return undefined;
   }
 }
 

@@ -56,6 +56,15 @@ export function positionIn(key: string): string {
   return key.split(":").slice(3).join(":");
 }
 
+const POSITION = /^(\d{13}):[0-9a-f-]{36}(:direct)?$/;
+
+/** The day of the event at that position; null when no event can have it. */
+export function dayOfPosition(position: string): string | null {
+  const [, inverse] = POSITION.exec(position) ?? [];
+  if (inverse === undefined) return null;
+  return dayOf(new Date(INVERSE_OF_MS - Number(inverse)).toISOString());
+}
+
 export const dayOf = (time: string): string => time.slice(0, 10);
 
 export function dayBefore(day: string): string {

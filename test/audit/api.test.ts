@@ -28,6 +28,7 @@ afterEach(async () => {
 });
 
 const DAY_MS = 24 * 60 * 60_000;
+const JANUARY_2 = Date.parse("2026-01-02T00:00:00.000Z");
 const quiet = (): void => undefined;
 
 interface Page {
@@ -326,9 +327,18 @@ describe("a cursor", () => {
     encoded({ day: "2026-01-01", kv: null, after: null, tenant: "globex" }),
     encoded({ day: "2026-01-01", kv: "x".repeat(1_025), after: null }),
     "x".repeat(3_000),
+    // No page leads to tomorrow, or to a position that is none or is another day's.
+    encoded({ day: dayOf(new Date(Date.now() + 2 * DAY_MS)), kv: null, after: null }),
+    encoded({ day: "2999-12-31", kv: null, after: null }),
+    encoded({ day: "9999-12-31", kv: "x", after: null }),
+    encoded({ day: "2026-01-01", kv: null, after: "" }),
+    encoded({ day: "2026-01-01", kv: null, after: "~" }),
+    encoded({ day: "2026-01-01", kv: null, after: `9999999999999:${v7()}` }),
+    encoded({ day: "2026-01-01", kv: null, after: positionOf(anEvent({ at: JANUARY_2 })) }),
   ]) {
     it(`that is none is refused: ${cursor.slice(0, 40)}`, async () => {
-      const { gateway } = await withLedger();
+      const { gateway, ledger } = await withLedger();
+      await record(ledger, "acme", [1_000]);
       for (const path of ["events", "export"]) {
         const response = await get(gateway, `${path}?cursor=${cursor}`);
         expect(response.status).toBe(400);
@@ -338,6 +348,44 @@ describe("a cursor", () => {
       }
     });
   }
+
+  it("with a day before the log begins is at its end", async () => {
+    const { gateway, ledger } = await withLedger();
+    await record(ledger, "acme", [DAY_MS]);
+    await ledger.ring();
+    for (const day of ["0001-01-01", "1969-12-31", dayOf(new Date(Date.now() - 3 * DAY_MS))]) {
+      const cursor = encoded({ day, kv: null, after: null });
+      expect(await list(gateway, `?cursor=${cursor}`)).toMatchObject({ data: [], has_more: false });
+      expect(await (await get(gateway, `export?cursor=${cursor}`)).text()).toBe("");
+    }
+  });
+
+  it("that passes over all events of a day makes a bounded number of lists", async () => {
+    const ledger = await openLedger("acme");
+    const midnight = Date.parse(dayOf(new Date(Date.now() - DAY_MS)));
+    const events = Array.from({ length: 150 }, (_, index) =>
+      aDenial({ at: midnight + 10 + index }),
+    );
+    await ledger.recordAll(events);
+    await ledger.ring();
+    await ledger.ring();
+    let lists = 0;
+    const kv = {
+      ...kvOf(),
+      list: ((options) => {
+        lists += 1;
+        return env.AUDIT.list(options);
+      }) as AuditKv["list"],
+    };
+    const last = positionOf(anEvent({ at: midnight }));
+    const place = { day: dayOf(new Date(midnight)), kv: null, after: last };
+    const page = await listEvents({ ...toolsFor(ledger), kv }, "acme", 1, encoded(place));
+    expect(page).toMatchObject({ data: [], has_more: true });
+    expect(lists).toBeLessThanOrEqual(101);
+    // It leads on all the same.
+    const end = await listEvents(toolsFor(ledger), "acme", 1, page.next_cursor ?? "");
+    expect(end).toMatchObject({ data: [], has_more: false });
+  });
 
   it("that KV does not know is refused, and a KV that fails is not taken for that", async () => {
     const cursor = encoded({ day: new Date().toISOString().slice(0, 10), kv: "x", after: null });
