@@ -9,6 +9,9 @@ const ADDRESS = {
 };
 /** As above, and it may have a query. */
 const KEY_ADDRESS = { pattern: ADDRESS.pattern.replace("[^?\\s]", "[^#\\s]") };
+/** Of any scheme and exact, a file's, or with a star inside the first label. */
+const ORIGIN =
+  "^(file://|[a-z][a-z0-9+.-]*://[^*/?#\\s]+|https://([a-z0-9-]+\\*[a-z0-9-]*|\\*[a-z0-9-]+)\\.[^*/?#\\s]+)$";
 const DENIES = { properties: { effect: { const: "deny" } }, required: ["effect"] };
 /** Bindings and secrets of the gateway's own, as `OWN_NAMES` of the schema has them. */
 const OWN_NAMES = [
@@ -35,7 +38,7 @@ export const SCHEMA_REFINEMENTS: Readonly<Record<string, Json>> = {
     // biome-ignore lint/suspicious/noThenProperty: it is JSON Schema's word.
     then: { properties: { rules: { items: { properties: { runs: { const: "tenant" } } } } } },
   },
-  "tenants.*.origins.[]": { pattern: "^https?://[^*/?#\\s]+$" },
+  "tenants.*.origins.[]": { pattern: ORIGIN },
   "tenants.*.rules": { contains: { not: DENIES } },
   "tenants.*.rules.[]": {
     if: DENIES,

@@ -79,7 +79,8 @@ export const SCHEMA_WORDS: Readonly<Record<string, string>> = {
   "tenants.*.rules.[].max_age_seconds": "Holds for runs that were created no longer ago.",
   "tenants.*.rules.[].reason_required": "The cancel must say why.",
   "tenants.*.assistants": "Only runs of these assistants, whatever the rules say.",
-  "tenants.*.origins": "Pages that may call, to the letter: https://app.example.com.",
+  "tenants.*.origins":
+    "Pages and apps that may call, to the letter: https://app.example.com, tauri://localhost. One `*` inside the first label, as https://app-*-team.vercel.app, stands for a part of it.",
   "tenants.*.rate":
     'A tier of wrangler.toml: "gold" is counted by the binding RATE_GOLD, per person.',
   "tenants.*.accepts_deletion":

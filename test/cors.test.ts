@@ -91,11 +91,9 @@ describe("a preflight", () => {
     },
   );
 
-  it("reflects no header that it does not know", async () => {
-    const response = await preflight(OWN, [...ASKED, "x-evil", "cookie"]);
-    const allowed = words(response.headers.get("access-control-allow-headers"));
-    expect(allowed).not.toContain("x-evil");
-    expect(allowed).not.toContain("cookie");
+  it("allows nothing to a page that is not listed, whatever it asks for", async () => {
+    const { headers } = await preflight("https://evil.test", [...ASKED, "x-evil"]);
+    expect([...headers.keys()].filter((name) => name.startsWith("access-control-"))).toEqual([]);
   });
 
   it.each(NOT_LISTED)("from %j allows nothing", async (origin) => {

@@ -11,7 +11,10 @@ const CURES: readonly (readonly [says: RegExp, cure: string])[] = [
     "let the rules be for 'tenant' runs, or take a source that names the person: 'metadata', 'registry', 'grant'",
   ],
   [/exactly one of jwks_uri and jwks/, "where the provider has an address, keep 'jwks_uri' alone"],
-  [/must be an exact origin/, "write out each origin, such as https://app.example.com"],
+  [
+    /must be an exact origin/,
+    "write out each origin, such as https://app.example.com, as the browser sends it",
+  ],
   [/must be an https URL/, "use https; http is for addresses on this machine alone"],
   [/\.algorithms\./, "use one whose key can verify but not sign, such as RS256, ES256 or EdDSA"],
   [/\.audiences: /, "name whom the tokens are for, as the provider calls this gateway in 'aud'"],

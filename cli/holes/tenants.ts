@@ -1,4 +1,6 @@
 // Holes in what a tenant shows and trusts.
+
+import { isWildcard } from "../../src/config/origins.ts";
 import {
   type ConfigDocument,
   isLoopbackHttp,
@@ -21,7 +23,7 @@ export function tenantHoles(config: ConfigDocument, tiers: ReadonlySet<string> |
     return [
       ...unreached(id, tenant, reached, path),
       ...exposed(tenant, config, path),
-      ...plainOrigins(tenant, path),
+      ...openOrigins(tenant, path),
       ...sameKeyTwice(tenant, path),
       ...oneKeyForBoth(tenant, path),
       ...missingTier(tenant, tiers, path),
@@ -64,20 +66,42 @@ function exposed(
   ];
 }
 
-function plainOrigins({ origins }: TenantEntry, path: Path): Hole[] {
-  return origins.flatMap((origin, index) =>
-    origin.startsWith("http:") && !isLoopbackHttp(origin)
-      ? [
-          {
-            id: "origin-http",
-            path: [...path, "origins", index],
-            message:
-              "a page without https can be changed on its way, and sends its token for whoever did",
-            cure: "serve the page over https and name that origin",
-          },
-        ]
-      : [],
-  );
+function openOrigins({ origins }: TenantEntry, path: Path): Hole[] {
+  return origins.flatMap((origin, index): Hole[] => {
+    const at = [...path, "origins", index];
+    const isLocal = isLoopbackHttp(origin) || /\.localhost(:\d+)?$/.test(origin);
+    if (origin.startsWith("http:") && !isLocal) {
+      const message =
+        "a page without https can be changed on its way, and sends its token for whoever did";
+      return [
+        {
+          id: "origin-http",
+          path: at,
+          message,
+          cure: "serve the page over https and name that origin",
+        },
+      ];
+    }
+    if (origin.startsWith("file:")) {
+      const message = "every file on a person's machine that an app opens has this origin";
+      return [
+        {
+          id: "origin-file",
+          path: at,
+          message,
+          cure: "serve the app's pages under a scheme of its own",
+        },
+      ];
+    }
+    if (isWildcard(origin)) {
+      const host = origin.slice(origin.indexOf(".") + 1);
+      const message = `the star stands for any text: whoever can have such a name at ${host} has a page that may call`;
+      const cure =
+        "write out each origin, or keep to text around the star that only your team can have";
+      return [{ id: "origin-wildcard", path: at, message, cure }];
+    }
+    return [];
+  });
 }
 
 function sameKeyTwice({ credential, second_credential }: TenantEntry, path: Path): Hole[] {

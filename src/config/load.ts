@@ -3,6 +3,7 @@ import type * as z from "zod";
 import type { Connection } from "../upstreams/call.ts";
 import { adapterOf } from "../upstreams/index.ts";
 import { type CredentialTools, type Loaded, loadCredentials } from "./credentials.ts";
+import { type Origins, originsOf } from "./origins.ts";
 import {
   addressesIn,
   BaseDocument,
@@ -31,7 +32,7 @@ export interface Base {
   /** By the exact text of the `iss` claim: the entries of that issuer, in the order of the config. */
   readonly issuers: ReadonlyMap<string, readonly TrustedIssuer[]>;
   readonly upstreams: ReadonlyMap<string, UpstreamEntry>;
-  readonly origins: ReadonlySet<string>;
+  readonly origins: Origins;
   readonly sharedCredentials: ReadonlySet<string>;
   /** By tenant: the issuers whose tokens can act on its runs. */
   readonly issuersByTenant: ReadonlyMap<string, readonly string[]>;
@@ -67,7 +68,7 @@ export function loadBase(
     value: {
       issuers: Map.groupBy(issuers.map(trustedIssuer), ({ issuer }) => issuer),
       upstreams: new Map(Object.entries(upstreams)),
-      origins: new Set(origins),
+      origins: originsOf(origins),
       sharedCredentials: new Set(shared_credentials),
       issuersByTenant: issuersByTenant(issuers),
     },

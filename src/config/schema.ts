@@ -6,6 +6,7 @@ import { PublishedKeys } from "../identity/key-set.ts";
 import { REDACTABLE } from "../runs/normalise.ts";
 import { adapterOf, UPSTREAMS } from "../upstreams/index.ts";
 import { covers } from "./entries.ts";
+import { isOrigin } from "./origins.ts";
 
 /** Also a KV key part and a Durable Object name, so it is narrow and compared byte by byte. */
 export const TENANT_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/;
@@ -75,13 +76,9 @@ export const KeyAddress = z.string().max(512).refine(isFetchable, {
   error: "must be an https URL of a public host name, without user or fragment",
 });
 
-/** An asterisk may stand in a URL's host; here it would only look as if it covered others. */
-function isExactOrigin(origin: string): boolean {
-  return /^https?:\/\/[^*]+$/.test(origin) && URL.parse(origin)?.origin === origin;
-}
-
-const Origin = z.string().refine(isExactOrigin, {
-  error: "must be an exact origin such as https://app.example.com: no path, no wildcard",
+const Origin = z.string().refine(isOrigin, {
+  error:
+    "must be an exact origin such as https://app.example.com, or one with a '*' inside its first label, as https://app-*-team.vercel.app: no path",
 });
 
 const ClaimName = z.string().min(1).max(128);

@@ -1,9 +1,9 @@
-// Which pages may call, and what of a reply they may read. Exact origins, no credentials, no wildcards.
+// Which pages may call, and what of a reply they may read. Listed origins only, no credentials.
 import type { Context, MiddlewareHandler } from "hono";
-import { cors } from "hono/cors";
+import { isCovered } from "../config/origins.ts";
 import type { Gateway } from "../gateway.ts";
 
-/** What the page's own code and the stock `openai` clients send. */
+/** What is allowed unasked, so that a browser's kept answer serves the page's next call too. */
 const ALLOWED_HEADERS = [
   "authorization",
   "content-type",
@@ -13,8 +13,13 @@ const ALLOWED_HEADERS = [
   "openai-organization",
   "openai-project",
 ];
-/** The clients describe themselves in a dozen headers of this kind, and in new ones now and then. */
-const STAINLESS = /^x-stainless-[a-z-]{1,64}$/;
+/**
+ * Clients, and what traces pages, send headers that nobody here has heard of. None of them means
+ * anything to the gateway, and a page that a tenant has listed may send what it likes.
+ */
+const MOST_ALLOWED = 64;
+/** A field's name (RFC 9110 §5.1). */
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 const EXPOSED_HEADERS = [
   "x-request-id",
   "audit-id",
@@ -27,37 +32,41 @@ const PREFLIGHT_SECONDS = 600;
 
 /**
  * A preflight carries no token, so any tenant's origin passes here; `narrowCors` does the rest once
- * the tenant is known.
+ * the tenant is known. Of a page that no tenant has listed nothing is allowed.
  */
 export function crossOrigin({ config }: Pick<Gateway, "config">): MiddlewareHandler {
-  const answer = cors({
-    origin: async (origin) => ((await config.base()).origins.has(origin) ? origin : null),
-    allowMethods: ["GET", "POST"],
-    allowHeaders: ALLOWED_HEADERS,
-    exposeHeaders: EXPOSED_HEADERS,
-    maxAge: PREFLIGHT_SECONDS,
-  });
   return async function crossOrigin(c, next) {
-    const response = await answer(c, next);
-    if (response instanceof Response) {
-      const allowed = [...ALLOWED_HEADERS, ...stainlessIn(c)].join(",");
-      // On the context: what it has is put over what a middleware returns.
-      c.res.headers.set("access-control-allow-headers", allowed);
+    const origin = c.req.header("origin") ?? "";
+    const isListed = origin !== "" && (await config.base()).origins.has(origin);
+    c.header("vary", "Origin");
+    if (isListed) c.header("access-control-allow-origin", origin);
+    if (c.req.method !== "OPTIONS") {
+      if (isListed) c.header("access-control-expose-headers", EXPOSED_HEADERS.join(","));
+      await next();
+      return undefined;
     }
-    return response;
+    c.header("vary", "Access-Control-Request-Headers", { append: true });
+    if (isListed) {
+      c.header("access-control-allow-methods", "GET,POST");
+      c.header("access-control-allow-headers", allowedHeaders(c).join(","));
+      c.header("access-control-max-age", String(PREFLIGHT_SECONDS));
+    }
+    return c.body(null, 204);
   };
 }
 
-function stainlessIn(context: Context): string[] {
-  const asked = context.req.header("access-control-request-headers") ?? "";
-  const names = asked.split(",").map((name) => name.trim().toLowerCase());
-  return names.filter((name) => STAINLESS.test(name));
+function allowedHeaders(context: Context): string[] {
+  const asked = (context.req.header("access-control-request-headers") ?? "")
+    .split(",")
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => TOKEN.test(name));
+  return [...new Set([...asked, ...ALLOWED_HEADERS])].slice(0, MOST_ALLOWED);
 }
 
 /** Before the tenant was known, any tenant's origin was let through; now only its own are. */
 export function narrowCors(context: Context, origins: readonly string[]): void {
   const origin = context.req.header("origin");
-  if (origin !== undefined && !origins.includes(origin)) {
+  if (origin !== undefined && !isCovered(origins, origin)) {
     context.header("access-control-allow-origin", undefined);
     context.header("access-control-expose-headers", undefined);
   }

@@ -390,13 +390,13 @@ describe("doctor, over a gateway that is not well,", () => {
           credential: { secret: "KEY" },
           ownership: { source: "credential" },
           rules: [{ id: "all", scopes: ["x"], runs: "tenant" }],
-          origins: ["https://app.acme.com"],
+          origins: ["https://app.acme.com", "https://app-*-team.vercel.app"],
         },
       },
     });
     const { of } = await doctor(origin, "--config", config);
     expect(of).toMatchObject({
-      cors: "problem: https://app.acme.com may not call it, though the config says so",
+      cors: "problem: https://app.acme.com, https://app-preview-team.vercel.app may not call it, though the config says so",
       "identity-provider": expect.stringMatching(/^problem: https:\/\/id\.test\/ has no keys to/),
       upstream: `ok: threads answers at ${origin} (404, without a key)`,
       identity: expect.stringMatching(/^not_checked: there is no token/),

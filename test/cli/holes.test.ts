@@ -482,6 +482,20 @@ const HOLES: Readonly<Record<string, readonly Planted[]>> = {
       to: '"origins": ["http://app.acme.com"]',
     },
   ],
+  "origin-wildcard": [
+    {
+      hole: "previews on a domain that many share",
+      from: '"origins": ["https://app.acme.com"]',
+      to: '"origins": ["https://app-*-team.vercel.app"]',
+    },
+  ],
+  "origin-file": [
+    {
+      hole: "every file on a person's machine",
+      from: '"origins": ["https://app.acme.com"]',
+      to: '"origins": ["file://"]',
+    },
+  ],
   "one-metadata-key": [
     { hole: "one pair", from: '"subject_key": "user"', to: '"subject_key": "tenant"' },
   ],

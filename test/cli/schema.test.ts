@@ -87,6 +87,11 @@ describe("the JSON Schema", () => {
       "/tenants/acme/origins/0",
     ],
     [
+      "an origin with a path",
+      (acme) => Object.assign(acme, { origins: ["tauri://localhost/"] }),
+      "/tenants/acme/origins/0",
+    ],
+    [
       "a rule that allows without a scope",
       (acme) => Object.assign(acme, { rules: [{ id: "r", scopes: [], runs: "own" }] }),
       "/tenants/acme/rules/0/scopes",

@@ -65,6 +65,8 @@ function problemIn(document: unknown): string | null {
 
 const ISSUER = ["issuers", 0] as const;
 const UPSTREAM = ["upstreams", "openai"] as const;
+const NO_ORIGIN =
+  "tenants.acme.origins.0: must be an exact origin such as https://app.example.com, or one with a '*' inside its first label, as https://app-*-team.vercel.app: no path";
 const ACME = ["tenants", "acme"] as const;
 const COORDINATE = "A".repeat(43);
 const JWK = { kty: "EC", crv: "P-256", x: COORDINATE, y: COORDINATE };
@@ -122,6 +124,21 @@ describe("the config document", () => {
       "https://api.openai.com/v1/",
     ],
     ["an origin with a port", [...ACME, "origins"], ["https://app.acme.com:8443"]],
+    ["an app's origin", [...ACME, "origins"], ["tauri://localhost", "app://-", "file://"]],
+    [
+      "a browser extension's origin",
+      [...ACME, "origins"],
+      ["chrome-extension://kbfnbcaeplbcioakkpcpgfkobkghlhen", "safari-web-extension://5C8B-0E"],
+    ],
+    [
+      "an origin with a part that varies",
+      [...ACME, "origins"],
+      [
+        "https://app-*-team.vercel.app",
+        "https://*--acme.netlify.app",
+        "https://pr-*.acme.com:8443",
+      ],
+    ],
     ["an origin on one's own machine", [...ACME, "origins"], ["http://localhost:3000"]],
     ["a tenant that is switched off", [...ACME, "enabled"], false],
     [
@@ -616,48 +633,48 @@ const DEFECTS: readonly [string, Path, unknown, string][] = [
     { source: "credential" },
     "tenants.acme.rules: a credential proves no person, so a rule cannot cover 'own' runs",
   ],
+  ["a wildcard origin", [...ACME, "origins"], ["https://*.acme.com"], NO_ORIGIN],
+  ["any origin", [...ACME, "origins"], ["*"], NO_ORIGIN],
+  ["the null origin", [...ACME, "origins"], ["null"], NO_ORIGIN],
+  ["an origin with a slash", [...ACME, "origins"], ["https://app.acme.com/"], NO_ORIGIN],
+  ["an origin in capitals", [...ACME, "origins"], ["https://APP.acme.com"], NO_ORIGIN],
+  ["an origin with its usual port", [...ACME, "origins"], ["https://app.acme.com:443"], NO_ORIGIN],
+  ["a wildcard that is the whole label", [...ACME, "origins"], ["https://*.vercel.app"], NO_ORIGIN],
   [
-    "a wildcard origin",
+    "a wildcard right under a top-level domain",
     [...ACME, "origins"],
-    ["https://*.acme.com"],
-    "tenants.acme.origins.0: must be an exact origin such as https://app.example.com: no path, no wildcard",
+    ["https://app-*.dev"],
+    NO_ORIGIN,
   ],
   [
-    "any origin",
+    "a wildcard where a country sells names",
     [...ACME, "origins"],
-    ["*"],
-    "tenants.acme.origins.0: must be an exact origin such as https://app.example.com: no path, no wildcard",
+    ["https://app-*.co.uk"],
+    NO_ORIGIN,
   ],
   [
-    "the null origin",
+    "a wildcard outside the first label",
     [...ACME, "origins"],
-    ["null"],
-    "tenants.acme.origins.0: must be an exact origin such as https://app.example.com: no path, no wildcard",
+    ["https://app.*-team.vercel.app"],
+    NO_ORIGIN,
   ],
+  ["a wildcard in the port", [...ACME, "origins"], ["https://app.acme.com:*"], NO_ORIGIN],
+  ["two wildcards", [...ACME, "origins"], ["https://app-*-*.vercel.app"], NO_ORIGIN],
+  ["a wildcard over http", [...ACME, "origins"], ["http://app-*-team.vercel.app"], NO_ORIGIN],
+  ["a wildcard of another scheme", [...ACME, "origins"], ["app://acme-*.local.host"], NO_ORIGIN],
+  ["a wildcard next to no letter", [...ACME, "origins"], ["https://-*.vercel.app"], NO_ORIGIN],
   [
-    "an origin with a slash",
+    "an origin with a path, of another scheme",
     [...ACME, "origins"],
-    ["https://app.acme.com/"],
-    "tenants.acme.origins.0: must be an exact origin such as https://app.example.com: no path, no wildcard",
+    ["capacitor://localhost/"],
+    NO_ORIGIN,
   ],
-  [
-    "an origin in capitals",
-    [...ACME, "origins"],
-    ["https://APP.acme.com"],
-    "tenants.acme.origins.0: must be an exact origin such as https://app.example.com: no path, no wildcard",
-  ],
-  [
-    "an origin with its usual port",
-    [...ACME, "origins"],
-    ["https://app.acme.com:443"],
-    "tenants.acme.origins.0: must be an exact origin such as https://app.example.com: no path, no wildcard",
-  ],
-  [
-    "an origin of another scheme",
-    [...ACME, "origins"],
-    ["ftp://app.acme.com"],
-    "tenants.acme.origins.0: must be an exact origin such as https://app.example.com: no path, no wildcard",
-  ],
+  ["a scheme alone", [...ACME, "origins"], ["tauri://"], NO_ORIGIN],
+  ["a scheme in capitals", [...ACME, "origins"], ["Tauri://localhost"], NO_ORIGIN],
+  ["an origin without slashes", [...ACME, "origins"], ["tauri:localhost"], NO_ORIGIN],
+  ["a file with its path", [...ACME, "origins"], ["file:///home"], NO_ORIGIN],
+  ["a user before the host", [...ACME, "origins"], ["app://user@host"], NO_ORIGIN],
+  ["data", [...ACME, "origins"], ["data:text/html,x"], NO_ORIGIN],
   [
     "a tier that names no binding",
     [...ACME, "rate"],
