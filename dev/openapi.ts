@@ -59,6 +59,10 @@ const EXPLANATIONS: readonly Reason[] = [
   "overloaded",
 ];
 
+/** What clients add to these calls; it changes nothing. */
+const RUN_QUERY = [ignored("api-version", STRING)];
+const RESPONSE_QUERY = [...RUN_QUERY, ignored("beta", { type: "boolean" })];
+
 const text = `${JSON.stringify(description(), null, 2)}\n`;
 if (process.argv.includes("--check")) {
   if ((await readFile(FILE, "utf8")) !== text) {
@@ -90,7 +94,7 @@ function description(): Json {
         post: {
           operationId: "cancelRun",
           summary: "Cancel a run",
-          parameters: [...ids, prefer()],
+          parameters: [...ids, ...RUN_QUERY, prefer()],
           requestBody: reason(),
           responses: { 200: cancelled(run), ...failures(CANCELS) },
         },
@@ -99,7 +103,7 @@ function description(): Json {
         get: {
           operationId: "readRun",
           summary: "Read a run, allowed as its cancel is",
-          parameters: ids,
+          parameters: [...ids, ...RUN_QUERY, noStream()],
           responses: { 200: read(run), ...failures(RUN_READS) },
         },
       },
@@ -122,7 +126,7 @@ function description(): Json {
           summary: "Cancel every active run of a thread that the caller may cancel",
           description:
             "At most 20 runs in one call; `has_more` tells of more. The headers `audit-id` and `cancel-outcome` are lists in the order of `data`. Runs that others own are not mentioned.",
-          parameters: [pathParameter("thread_id"), prefer()],
+          parameters: [pathParameter("thread_id"), ...RUN_QUERY, prefer()],
           requestBody: reason(),
           responses: {
             200: {
@@ -142,7 +146,7 @@ function description(): Json {
         post: {
           operationId: "cancelResponse",
           summary: "Cancel a background response, where the upstream speaks the Responses API",
-          parameters: [...responseId, prefer()],
+          parameters: [...responseId, ...RESPONSE_QUERY, prefer()],
           requestBody: reason(),
           responses: { 200: cancelled(response), ...failures(CANCELS) },
         },
@@ -151,7 +155,13 @@ function description(): Json {
         get: {
           operationId: "readResponse",
           summary: "Read a response, allowed as its cancel is",
-          parameters: responseId,
+          parameters: [
+            ...responseId,
+            ...RESPONSE_QUERY,
+            noStream(),
+            ignored("include[]", { type: "array", items: STRING }),
+            ignored("include_obfuscation", { type: "boolean" }),
+          ],
           responses: { 200: read(response), ...failures(RUN_READS) },
         },
       },
@@ -242,7 +252,7 @@ function description(): Json {
           security: [],
           responses: {
             200: { description: "A JWK set.", ...json({ type: "object" }) },
-            ...failures(["config_invalid"]),
+            ...failures(["invalid_request", "method_not_allowed", "config_invalid"]),
           },
         },
       },
@@ -253,7 +263,7 @@ function description(): Json {
           security: [],
           responses: {
             200: { description: "It does.", ...json({ type: "object" }) },
-            ...failures(["config_invalid"]),
+            ...failures(["invalid_request", "method_not_allowed", "config_invalid"]),
           },
         },
       },
@@ -264,7 +274,7 @@ function description(): Json {
           security: [],
           responses: {
             200: { description: "OpenAPI 3.1.", ...json({ type: "object" }) },
-            ...failures(["config_invalid"]),
+            ...failures(["invalid_request", "method_not_allowed", "config_invalid"]),
           },
         },
       },
@@ -344,8 +354,8 @@ function reason(): Json {
   return {
     required: false,
     ...json({
-      type: "object",
-      properties: { reason: { type: "string", maxLength: 256 } },
+      type: ["object", "null"],
+      properties: { reason: { type: ["string", "null"], maxLength: 256 } },
       additionalProperties: false,
     }),
   };
@@ -404,6 +414,9 @@ function failureHeaders(codes: readonly Reason[]): Json {
   const again = codes.some((code) => !FAILURES[code].final);
   return {
     ...requestHeaders(),
+    ...(codes.includes("insufficient_scope")
+      ? { "www-authenticate": header("With `scope`: the scopes that would do (RFC 6750).", STRING) }
+      : {}),
     ...(final
       ? { "x-should-retry": header("`false` on a final error: do not try again.", STRING) }
       : {}),
@@ -430,6 +443,15 @@ function pathParameter(name: string): Json {
 
 function query(name: string, schema: Json): Json {
   return { name, in: "query", required: false, schema };
+}
+
+function ignored(name: string, schema: Json): Json {
+  return { ...query(name, schema), description: "Taken, and changes nothing." };
+}
+
+function noStream(): Json {
+  const description = "A stream is not served.";
+  return { ...query("stream", { type: "boolean", const: false }), description };
 }
 
 function prefer(): Json {

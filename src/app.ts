@@ -3,6 +3,7 @@ import { type Context, Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { type RequestIdVariables, requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
+import type * as z from "zod";
 import { exportEvents, findEvent, listEvents } from "./audit/api.ts";
 import { cancelRun } from "./cancel.ts";
 import { cancelThread } from "./cancel-thread.ts";
@@ -11,8 +12,6 @@ import { explainPolicy } from "./explain.ts";
 import { asRefusal, Refusal } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
 import {
-  ExportQuery,
-  ListQuery,
   ResponseParams,
   RunParams,
   readAuditAsk,
@@ -26,6 +25,7 @@ import {
 import { bulkhead } from "./http/bulkhead.ts";
 import { crossOrigin, narrowCors } from "./http/cors.ts";
 import { keptAlive } from "./http/kept-alive.ts";
+import { ExportQuery, ListQuery, NoQuery, readQuery, withoutQuery } from "./http/query.ts";
 import { logged } from "./http/request-log.ts";
 import {
   respond,
@@ -34,7 +34,7 @@ import {
   respondThread,
   stamped,
 } from "./http/respond.ts";
-import { validated } from "./http/validated.ts";
+import { validIds } from "./http/validated.ts";
 import description from "./openapi.json" with { type: "json" };
 import { readRun } from "./read.ts";
 import { registerOwner } from "./register.ts";
@@ -56,7 +56,8 @@ const RUN = `${THREAD}/runs/:run_id`;
 const RESPONSE = "/v1/responses/:response_id";
 
 export function createApp(gateway: Gateway): App {
-  const app: App = new Hono<{ Variables: RequestIdVariables }>();
+  // Not strict: an address with a slash at its end is the same one.
+  const app: App = new Hono<{ Variables: RequestIdVariables }>({ strict: false });
 
   app.use(keptAlive);
   app.use(requestId({ headerName: "", generator: () => `req_${gateway.newId()}` }));
@@ -80,9 +81,9 @@ export function createApp(gateway: Gateway): App {
     }),
   );
 
-  const aRun = validated("param", RunParams, "run_not_found");
-  const aThread = validated("param", ThreadParams, "run_not_found");
-  const aResponse = validated("param", ResponseParams, "run_not_found");
+  const aRun = validIds(RunParams);
+  const aThread = validIds(ThreadParams);
+  const aResponse = validIds(ResponseParams);
   app.post(`${RUN}/cancel`, aRun, async (c) => {
     const ask = readCancelAsk(c, c.req.valid("param"));
     return respond(c, await cancelRun(gateway, ask));
@@ -115,31 +116,34 @@ export function createApp(gateway: Gateway): App {
     return c.json(explanation);
   });
 
-  const auditorOf = async (c: Context) => {
-    const auditor = await enterAsAuditor(gateway, readAuditAsk(c));
+  const auditorOf = async (c: Context, query: z.ZodObject) => {
+    const auditor = await enterAsAuditor(gateway, readAuditAsk(c, query));
     narrowCors(c, auditor.origins);
     return auditor;
   };
-  app.get("/v1/audit/events", validated("query", ListQuery, "invalid_request"), async (c) => {
-    const { tools, tenant, denied } = await auditorOf(c);
-    const { limit, cursor } = c.req.valid("query");
+  app.get("/v1/audit/events", async (c) => {
+    const { tools, tenant, denied } = await auditorOf(c, ListQuery);
+    const { limit, cursor } = readQuery(c, ListQuery);
     return c.json(await listEvents(tools, tenant, limit, cursor).catch(denied));
   });
   app.get("/v1/audit/events/:id", async (c) => {
-    const { tools, tenant } = await auditorOf(c);
+    const { tools, tenant } = await auditorOf(c, NoQuery);
     const event = await findEvent(tools, tenant, c.req.param("id"));
     return event === null ? c.notFound() : c.json(event);
   });
-  app.get("/v1/audit/export", validated("query", ExportQuery, "invalid_request"), async (c) => {
-    const { tools, tenant, denied } = await auditorOf(c);
-    const lines = await exportEvents(tools, tenant, c.req.valid("query").cursor).catch(denied);
+  app.get("/v1/audit/export", async (c) => {
+    const { tools, tenant, denied } = await auditorOf(c, ExportQuery);
+    const { cursor } = readQuery(c, ExportQuery);
+    const lines = await exportEvents(tools, tenant, cursor).catch(denied);
     return c.body(lines, 200, { "content-type": "application/x-ndjson" });
   });
 
-  app.get("/.well-known/audit-keys.json", (c) => c.json(gateway.audit.signer.publicKeys));
-  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.get("/.well-known/audit-keys.json", withoutQuery, (c) =>
+    c.json(gateway.audit.signer.publicKeys),
+  );
+  app.get("/healthz", withoutQuery, (c) => c.json({ status: "ok" }));
 
-  app.get("/openapi.json", (c) => c.json(description));
+  app.get("/openapi.json", withoutQuery, (c) => c.json(description));
 
   app.notFound((c) => respondRefusal(c, new Refusal("not_found")));
   app.onError((error, c) => respondRefusal(c, asRefusal(error)));

@@ -66,6 +66,7 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
   const isService = ask.serviceScope !== undefined && caller.scopes.has(ask.serviceScope);
   await assertMayAsk(gateway, ask, tenant, caller, isService).catch(refused);
   if (ask.target !== null && !isSpoken(tenant, ask.target)) refused(notSpoken());
+  await ask.assertQuery().catch(refused);
   // Read last: a body that is not valid is refused on record, and counts as any other request does.
   const reason = ask.reason === undefined ? null : await ask.reason().catch(refused);
   const event = { ...described, reason };
@@ -189,7 +190,7 @@ export interface Auditor {
 export async function enterAsAuditor(gateway: Gateway, ask: Ask): Promise<Auditor> {
   const { caller, tenant, denied } = await enter(gateway, { ...ask, target: null });
   if (!caller.scopes.has(AUDIT_SCOPE)) {
-    denied(new Refusal("insufficient_scope", { detail: AUDIT_SCOPE }));
+    denied(new Refusal("insufficient_scope", { detail: AUDIT_SCOPE, scopes: [AUDIT_SCOPE] }));
   }
   const { kv, ledger, log } = gateway.audit;
   return {

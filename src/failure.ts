@@ -170,6 +170,8 @@ export interface RefusalDetails {
   readonly retryAfterSeconds?: number | undefined;
   /** The rule that decided, for the audit event. */
   readonly rule?: string | undefined;
+  /** What a token would need: told to the client with `insufficient_scope`. */
+  readonly scopes?: readonly string[] | undefined;
   /** It happened before anything was sent that could have had an effect upstream. */
   readonly unsent?: boolean | undefined;
 }
@@ -191,6 +193,7 @@ export class Refusal extends Error {
   readonly param: string | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly rule: string | undefined;
+  readonly scopes: readonly string[];
   readonly unsent: boolean;
   readonly trail: Trail | undefined;
 
@@ -202,6 +205,7 @@ export class Refusal extends Error {
     this.param = details.param;
     this.retryAfterSeconds = details.retryAfterSeconds;
     this.rule = details.rule;
+    this.scopes = details.scopes ?? [];
     this.unsent = details.unsent === true;
     this.trail = trail;
   }

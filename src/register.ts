@@ -11,7 +11,8 @@ import { ownerOf } from "./policy/person.ts";
 export async function registerOwner(gateway: Gateway, ask: RegisterAsk): Promise<Trail> {
   const { caller, tenant, event, denied } = await enter(gateway, ask);
   if (!caller.scopes.has(ask.serviceScope)) {
-    denied(new Refusal("insufficient_scope", { detail: ask.serviceScope }));
+    const { serviceScope } = ask;
+    denied(new Refusal("insufficient_scope", { detail: serviceScope, scopes: [serviceScope] }));
   }
   const { ownership } = tenant;
   if (ownership.source !== "registry") {

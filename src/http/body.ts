@@ -10,7 +10,8 @@ const BODY_BYTES = 4_096;
 const BODY_MS = 2_000;
 
 /**
- * A request's body, checked. `empty` is what no body stands for; without it there has to be one.
+ * A request's body, checked. `empty` is what stands for no body, however a client says that it has none;
+ * without it there has to be one.
  * Throws `payload_too_large`, `unsupported_media_type`, `invalid_request`.
  */
 export async function readBody<Schema extends z.ZodObject>(
@@ -25,8 +26,8 @@ export async function readBody<Schema extends z.ZodObject>(
   });
   if (late?.aborted && bytes !== null) throw new Refusal("invalid_request", { words: TOO_SLOW });
   if (bytes === null) throw new Refusal("payload_too_large");
+  if (empty !== undefined && saysNothing(bytes)) return empty;
   if (bytes.byteLength === 0) {
-    if (empty !== undefined) return empty;
     throw new Refusal("invalid_request", { words: `The request body must be ${shapeOf(schema)}.` });
   }
   if (!/^application\/(\S+\+)?json\s*(;|$)/i.test(request.headers.get("content-type") ?? "")) {
@@ -39,6 +40,14 @@ export async function readBody<Schema extends z.ZodObject>(
   const body = schema.safeParse(json);
   if (body.success) return body.data;
   throw bodyRefusal(body.error, schema);
+}
+
+/**
+ * Clients that must send something send blanks, or JSON's word for nothing, under any type or none: a
+ * serialiser makes `null` of an absent object, and `""` of an empty text.
+ */
+function saysNothing(bytes: Uint8Array): boolean {
+  return /^(null|"\s*")?$/.test(new TextDecoder().decode(bytes).trim());
 }
 
 function bodyRefusal(error: z.ZodError, schema: z.ZodObject): Refusal {

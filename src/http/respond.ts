@@ -90,14 +90,20 @@ function respondTrail(context: Context, trail: Trail): void {
   narrowCors(context, trail.origins);
 }
 
-/** RFC 6750 §3: no error code for a request that brought no credentials. */
-function challengeFor({ reason }: Refusal): string | null {
+/** RFC 6749 §3.3: what a scope is written with, and so what this header can tell. */
+const SCOPE = /^[!#-[\]-~]+$/;
+
+/** RFC 6750 §3: no error code for a request that brought no credentials, and the scopes that one lacks. */
+function challengeFor({ reason, scopes }: Refusal): string | null {
   switch (reason) {
     case "missing_token":
       return REALM;
     case "invalid_token":
-    case "insufficient_scope":
       return `${REALM}, error="${reason}"`;
+    case "insufficient_scope": {
+      const told = scopes.length > 0 && scopes.every((scope) => SCOPE.test(scope));
+      return `${REALM}, error="${reason}"${told ? `, scope="${scopes.join(" ")}"` : ""}`;
+    }
     default:
       return null;
   }

@@ -92,7 +92,9 @@ export async function explain(
 /** Throws `insufficient_scope` when no rule could allow the caller anything. */
 export function assertHoldsRule({ rules }: Tenant, { scopes }: Caller): void {
   if (heldRules(rules, scopes).some(({ effect }) => effect === "allow")) return;
-  throw new Refusal("insufficient_scope", { detail: "no rule's scopes" });
+  // Any rule that allows would do: the first is told, whatever run was asked for.
+  const first = rules.find(({ effect }) => effect === "allow");
+  throw new Refusal("insufficient_scope", { detail: "no rule's scopes", scopes: first?.scopes });
 }
 
 /**

@@ -123,11 +123,21 @@ describe("who may read the audit log", () => {
     }
   });
 
-  it("there is no parameter that names another tenant", async () => {
+  it("there is no parameter that names another tenant, and none is passed over", async () => {
     const { ledger, gateway } = await withLedger();
-    await record(ledger, "acme", [1_000]);
-    const { data } = await list(gateway, "?tenant=globex&tenant_id=globex");
-    expect(data.map(({ tenant }) => tenant)).toEqual(["acme"]);
+    for (const param of ["tenant", "tenant_id", "run_id"]) {
+      const response = await get(gateway, `events?${param}=globex`);
+      expect(response.status).toBe(400);
+      expect(await response.json()).toMatchObject({ error: { code: "invalid_request", param } });
+    }
+    // Who asked so is known, and so it is on record.
+    expect(await ledger.events()).toMatchObject(
+      Array(3).fill({
+        type: "denied",
+        actor: { sub: "ada" },
+        decision: { code: "invalid_request" },
+      }),
+    );
   });
 });
 

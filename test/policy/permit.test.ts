@@ -88,11 +88,29 @@ describe("who may not", () => {
     await gateway.forgetCalls();
     const response = await gateway.cancel(ids, await gateway.tokenFor(ADA));
     expect(response.headers.get("www-authenticate")).toBe(
-      'Bearer realm="stopgate", error="insufficient_scope"',
+      'Bearer realm="stopgate", error="insufficient_scope", scope="runs:cancel"',
     );
     expect(await refused(response)).toMatchObject({ status: 403, code: "insufficient_scope" });
     expect(await gateway.calls()).toEqual([]);
     expect((await gateway.eventsOf(ids))[0]?.decision.code).toBe("insufficient_scope");
+  });
+
+  it.each([
+    ["the first rule that allows", [["a", "b"], ["c"]], ', scope="a b"'],
+    ["nothing that the header cannot hold", [["r\u00fcn"]], ""],
+    ["nothing that would end the value", [['a", x="']], ""],
+    ["nothing where one scope has a blank", [["a", "b c"]], ""],
+  ] as const)("such a caller is told the scopes of %s", async (_, scopes, told) => {
+    const deny = { id: "deny", effect: "deny", scopes: [], runs: "tenant", assistants: ["x"] };
+    const allow = scopes.map((list, index) => ({ id: `r${index}`, scopes: list, runs: "own" }));
+    const gateway = await createHarness({
+      config: withTenant("acme", { rules: [deny, ...allow] }),
+    });
+    const ids = { thread: "thread_1", run: "run_1" };
+    const response = await gateway.cancel(ids, await gateway.tokenFor(ADA));
+    expect(response.headers.get("www-authenticate")).toBe(
+      `Bearer realm="stopgate", error="insufficient_scope"${told}`,
+    );
   });
 
   it("a colleague's run is 404, and the attempt is on record with the actor's name", async () => {
