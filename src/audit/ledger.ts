@@ -25,6 +25,13 @@ import { type Leader, Overlap } from "./overlap.ts";
 /** Events gather this long before an alarm publishes them together. */
 const PUBLISH_AFTER_MS = 1_000;
 const PUBLISH_BATCH = 100;
+/**
+ * No alarm is set sooner: the runtime leaves one that is due by the time it is stored lying for tens of
+ * seconds.
+ */
+const SOONEST_ALARM_MS = 100;
+/** An alarm that is so long overdue will not ring by itself. */
+const OVERDUE_MS = 2_000;
 /** The newest of the outbox that a reader is shown: after a long outage of KV it may be very long. */
 const UNPUBLISHED_SHOWN = 5_000;
 /** KV takes one write per key and second, so a retry is never sooner. */
@@ -129,7 +136,10 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     this.#overlap = new Overlap(tools.now);
     ctx.blockConcurrencyWhile(async () => {
       this.#sql.exec(SCHEMA);
-      this.#alarmAt = await ctx.storage.getAlarm();
+      const storedAt = await ctx.storage.getAlarm();
+      // Of a process that was killed, say. Whatever it was for is due.
+      if (storedAt !== null && storedAt <= tools.now()) this.#wakeAt(tools.now());
+      else this.#alarmAt = storedAt;
     });
   }
 
@@ -453,9 +463,13 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
     );
   }
 
-  /** There is one alarm; the earliest wish wins. */
-  #wakeAt(at: number): void {
-    if (this.#alarmAt !== null && this.#alarmAt <= at) return;
+  /** There is one alarm; the earliest wish wins, and one that never rang counts as none. */
+  #wakeAt(wished: number): void {
+    const now = this.#tools.now();
+    const soonest = now + SOONEST_ALARM_MS;
+    const isOverdue = this.#alarmAt !== null && this.#alarmAt < now - OVERDUE_MS;
+    const at = isOverdue ? soonest : Math.max(wished, soonest);
+    if (this.#alarmAt !== null && !isOverdue && this.#alarmAt <= at) return;
     this.#alarmAt = at;
     this.ctx.waitUntil(this.ctx.storage.setAlarm(at));
   }
