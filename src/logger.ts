@@ -15,7 +15,7 @@ export function createLog(write: (level: Level, line: string) => void): Log {
     const safe = Object.fromEntries(
       Object.entries(fields).map(([name, value]) => [name, bounded(value)]),
     );
-    write(level, escapeControls(JSON.stringify({ level, event, ...safe })));
+    write(level, toLine({ level, event, ...safe }));
   };
 }
 
@@ -25,8 +25,9 @@ function bounded(value: Fields[string]): Fields[string] {
   return typeof value === "string" ? value.slice(0, FIELD_CHARACTERS).toWellFormed() : value;
 }
 
-function escapeControls(line: string): string {
-  return line.replace(
+/** JSON in one line for every reader: some end a line at U+0085, U+2028 or U+2029 as well. */
+export function toLine(value: object): string {
+  return JSON.stringify(value).replace(
     UNPRINTABLE,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );

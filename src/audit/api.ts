@@ -2,7 +2,7 @@
 // published yet merged in. There is no tenant parameter anywhere: the caller's token is it.
 import * as z from "zod";
 import { Refusal } from "../failure.ts";
-import type { Log } from "../logger.ts";
+import { type Log, toLine } from "../logger.ts";
 import { type AuditEvent, UNKNOWN_AFTER_MS } from "./event.ts";
 import type { LedgerRpc, Unpublished } from "./ledger.ts";
 import {
@@ -93,7 +93,7 @@ export async function exportEvents(
   return new ReadableStream({
     async pull(controller) {
       if (page === null) return controller.close();
-      const lines = page.events.filter(isStored).map((event) => `${JSON.stringify(event)}\n`);
+      const lines = page.events.filter(isStored).map((event) => `${toLine(event)}\n`);
       controller.enqueue(new TextEncoder().encode(lines.join("")));
       page = page.next && (await read(page.next));
     },

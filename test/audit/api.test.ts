@@ -573,6 +573,19 @@ describe("an export", () => {
     expect(linesOf(text)).toEqual(await all(gateway, 200));
   });
 
+  it("has no line's end inside a line, for any reader, and the chain holds all the same", async () => {
+    const { ledger, gateway } = await withLedger();
+    const reason = "a\u2028b\u2029c\u0085d\u202ee\u{1F6D1}\n";
+    const event = { ...anEvent({ at: Date.now() - 1_000 }), reason };
+    await ledger.rpc.begin(intentOf(event));
+    await ledger.rpc.finish(finishOf(event));
+    const text = await textOf(await get(gateway, "export"));
+    expect(text.split(/[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/)).toHaveLength(2);
+    const events = linesOf(text);
+    expect(events).toMatchObject([{ reason }]);
+    expect(chainDefects("acme", events)).toEqual([]);
+  });
+
   it("is empty when nothing is on record", async () => {
     const { gateway } = await withLedger();
     expect(await textOf(await get(gateway, "export"))).toBe("");
