@@ -8,6 +8,7 @@ import {
   printParseErrorCode,
 } from "jsonc-parser";
 import { ConfigDocument, describeIssue } from "../src/config/schema.ts";
+import { hintFor, meantBy } from "./hints.ts";
 
 /** What a person has to mend. Its message is shown as it is, without a stack. */
 export class UsageError extends Error {
@@ -84,13 +85,34 @@ export function checkSource({ tree, errors, lineOf, lineAt }: Source): CheckedCo
     const line = lineAt(error?.offset ?? 0);
     return { document: null, problems: [{ line, path: [], message: `not valid JSON (${what})` }] };
   }
-  const parsed = ConfigDocument.safeParse(getNodeValue(tree));
+  const value: unknown = getNodeValue(tree);
+  const parsed = ConfigDocument.safeParse(value);
   if (parsed.success) return { document: parsed.data, problems: [] };
-  const problems = parsed.error.issues.map((issue) => {
+  const issues = parsed.error.issues.map((issue) => {
     const path = issue.path.filter((part) => typeof part !== "symbol");
-    return { line: lineOf(path), path, message: describeIssue(issue) };
+    return { issue, path, value: valueAt(value, path) };
   });
+  // A member that is missing because its name is misspelt is no problem of its own.
+  const misspelt = new Set(
+    issues.flatMap(({ issue, path }) => meantBy(issue, path).map((name) => [...path, name].join())),
+  );
+  const problems = issues
+    .filter(({ path, value: there }) => there !== undefined || !misspelt.has(path.join()))
+    .map(({ issue, path, value: there }) => {
+      const message = describeIssue(issue) + hintFor(issue, path, there);
+      return { line: lineOf(path), path, message };
+    });
   return { document: null, problems: problems.toSorted((one, other) => one.line - other.line) };
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>(
+    (node, part) =>
+      typeof node === "object" && node !== null && Object.hasOwn(node, part)
+        ? (node as Readonly<Record<string, unknown>>)[part]
+        : undefined,
+    value,
+  );
 }
 
 /** The line of a member, or of the nearest one around it that is there. */

@@ -6,6 +6,7 @@ import * as z from "zod";
 import type { ConfigDocument } from "../src/config/schema.ts";
 import { checkSource, type Path, parseSource, readText, type Source } from "./config-file.ts";
 import type { Hole } from "./holes/hole.ts";
+import { oneEach } from "./holes/one-cause.ts";
 import { cureOf } from "./holes/refusals.ts";
 import { commentHoles, textHoles, withoutSecrets } from "./holes/text.ts";
 import { findHoles, type HoleContext } from "./holes.ts";
@@ -41,7 +42,8 @@ the address is looked up and written into the file, so that the gateway itself n
 every issuer the keys are fetched and judged as the gateway would.
 
 Ends with 0 when there is no problem, with 1 when there is one, and with 2 when it could not look. For
-machines: --json prints {file, ok, problems, notes}, each of both {id, line, path, message, cure}.
+machines: --json prints {file, ok, problems, notes}, each of both {id, line, path, message, cure}, and
+{tenants} where several have one cause in common: it is told once, at the first of them.
 
 Examples:
   npm run gateway -- lint gateway.jsonc
@@ -93,6 +95,8 @@ export interface Finding {
   readonly message: string;
   /** How to close it; null where the message says it. */
   readonly cure: string | null;
+  /** All whom it is about, where they are several. */
+  readonly tenants?: readonly string[];
 }
 
 /** A finding that is a problem, or else a thing worth knowing. */
@@ -139,9 +143,12 @@ async function holesIn(
 function reportOf(file: string, found: readonly Judged[]): LintReport {
   const inOrder = found.toSorted((one, other) => one.line - other.line);
   const those = (wanted: boolean): Finding[] =>
-    inOrder
-      .filter(({ isProblem }) => isProblem === wanted)
-      .map(({ id, line, path, message, cure }) => ({ id, line, path, message, cure }));
+    oneEach(inOrder.filter(({ isProblem }) => isProblem === wanted)).map(
+      ({ id, line, path, message, cure, tenants }) => ({
+        ...{ id, line, path, message, cure },
+        ...(tenants === undefined ? {} : { tenants }),
+      }),
+    );
   const problems = those(true);
   return { file, ok: problems.length === 0, problems, notes: those(false) };
 }

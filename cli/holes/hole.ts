@@ -13,6 +13,8 @@ export interface Hole {
   readonly message: string;
   /** How to close it. */
   readonly cure: string;
+  /** What several tenants have in common, where the message cannot show it: it names one of them. */
+  readonly cause?: string;
 }
 
 /** Tokens that come in a header of their own count on the audit routes only. */

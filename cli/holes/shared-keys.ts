@@ -49,11 +49,14 @@ export function sharedKeyHoles(config: ConfigDocument, held: readonly Held[]): H
         }),
       ),
     };
-    return group.flatMap(({ tenant, member }): Hole[] => {
-      const message = sharerOf(config, tenant, holders, issuersOf);
+    return group.flatMap(({ tenant, member, name }): Hole[] => {
+      const shared = sharerOf(config, tenant, holders, issuersOf);
+      if (shared === null) return [];
+      const message = `tenant ${shared.sharer} has the same upstream key, and ${shared.how}`;
       const cure = "give each of them an upstream key (a project, a workspace) of its own";
-      const path = ["tenants", tenant, member];
-      return message === null ? [] : [{ id: "shared-key", path, message, cure }];
+      const hole = { id: "shared-key", path: ["tenants", tenant, member], message, cure };
+      // Of two, each is told of the other.
+      return [ids.length === 2 ? hole : { ...hole, cause: `${name} ${shared.how}` }];
     });
   });
   // A client's id and its secret are two names of one credential.
@@ -65,10 +68,10 @@ function sharerOf(
   id: string,
   { ids, byIssuers, byTenantKey }: Holders,
   issuersOf: (id: string) => string,
-): string | null {
+): { readonly sharer: string; readonly how: string } | null {
   const ownership = tenants[id]?.ownership;
-  const say = (sharer: string | undefined, how: string): string | null =>
-    sharer === undefined ? null : `tenant ${sharer} has the same upstream key, and ${how}`;
+  const say = (sharer: string | undefined, how: string) =>
+    sharer === undefined ? null : { sharer, how };
   switch (ownership?.source) {
     case "registry":
       return say(

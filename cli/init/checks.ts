@@ -1,6 +1,7 @@
 // What is wrong with an answer, in words: the schema's own, piece by piece.
 import type * as z from "zod";
 import { Address, Issuer, TENANT_ID, TenantEntry } from "../../src/config/schema.ts";
+import { whyNotLed } from "../hints.ts";
 
 type Check = (answer: string) => string | undefined;
 
@@ -16,7 +17,10 @@ export const isTenantId: Check = (answer) =>
   TENANT_ID.test(answer)
     ? undefined
     : "a tenant id is 1-63 of a-z, 0-9, '_' and '-', and starts with neither sign";
-export const isAddress: Check = by(Address);
+export const isAddress: Check = (answer) => {
+  const problem = by(Address)(answer);
+  return problem === undefined ? undefined : problem + whyNotLed(answer);
+};
 export const isAudience: Check = by(Issuer.shape.audiences, (answer) => [answer]);
 export const isClaim: Check = by(Issuer.shape.scopes_claim);
 export const isMetadataKey: Check = by(TenantEntry.shape.ownership, (answer) => ({

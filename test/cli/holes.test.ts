@@ -687,6 +687,34 @@ describe("holes that come together", () => {
     ]);
   });
 
+  it("one cause that several tenants have in common, told once for all", async () => {
+    const ids = Array.from({ length: 39 }, (_, index) => `t${index}`);
+    const entry = (rate: string, upstream: string) =>
+      `"upstream": "${upstream}", "rate": "${rate}", ${ACME_KEY}, ${META}, "rules": [{ "id": "o", "scopes": ["stop"], "runs": "own" }]`;
+    const withTenants = (rate: string, upstream: string): string =>
+      CLEAN.replace('["acme", "initech"]', JSON.stringify(["acme", "initech", ...ids])).replace(
+        '    "acme": {',
+        () =>
+          `${ids.map((id) => `    "${id}": { ${entry(rate, upstream)} },\n`).join("")}    "acme": {`,
+      );
+    const of = async (text: string) =>
+      (await lintOf(text)).problems.map(({ id, message, tenants }) => [id, message, tenants]);
+    const others = "(so too tenants t1, t2, t3 and 35 others)";
+    expect(await of(withTenants("gold", "openai"))).toEqual([
+      [
+        "rate-unknown",
+        `wrangler.toml has no rate limit RATE_GOLD, so the gateway answers 503 for this tenant ${others}`,
+        ids,
+      ],
+    ]);
+    expect(await of(withTenants("standard", "nowhere"))).toEqual([
+      ["schema", `tenants.t0.upstream: there is no upstream named 'nowhere' ${others}`, ids],
+    ]);
+    // Two causes are two.
+    const two = withTenants("gold", "openai").replace('"rate": "gold"', '"rate": "silver"');
+    expect((await of(two)).map(([id]) => id)).toEqual(["rate-unknown", "rate-unknown"]);
+  });
+
   it("one line of an issuer that is at fault for many tenants", async () => {
     const text = CLEAN.replace(...withIssuer("acme"))
       .replace(META, metaOf("https://id.acme.com/", "https://other.acme.com/"))
@@ -945,19 +973,26 @@ describe("a config of ten thousand tenants", () => {
     ]);
   }, 60_000);
 
-  it("finds the one that differs from all with its key, and a hole in each", async () => {
+  it("finds the one that differs from all with its key, and a hole in each, each told once", async () => {
     const text = many(
       (id, index) =>
         `${RULE}, "credential": { "secret": "SHARED" }, ${index === 9_999 ? META.replace('"tenant"', '"team"') : META}, "origins": ["https://${id}.acme.com"]`,
     );
     const problems = await timed(text);
-    expect(
-      Map.groupBy(problems, ({ id }) => id)
-        .keys()
-        .toArray()
-        .toSorted(),
-    ).toEqual(["exposed-instructions", "shared-key"]);
-    expect(problems).toHaveLength(20_000);
-    expect(problems.at(-1)?.line).toBe(lineOf(text, '"t9999": {'));
+    expect(problems).toMatchObject([
+      {
+        id: "exposed-instructions",
+        line: lineOf(text, '"t0": {'),
+        message:
+          "pages of this tenant are shown the run's instructions, which is your prompt (so too tenants t1, t2, t3 and 9996 others)",
+        tenants: ids,
+      },
+      {
+        id: "shared-key",
+        line: lineOf(text, '"t0": {'),
+        message: expect.stringMatching(/^tenant t9999 has the same upstream key/),
+        tenants: ids,
+      },
+    ]);
   }, 60_000);
 });

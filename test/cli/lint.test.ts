@@ -108,8 +108,8 @@ describe("lint", () => {
         "gateway.jsonc:5: issuers.0.issuer: Too small: expected string to have >=1 characters.",
         "gateway.jsonc:8: issuers.0.tenant.fixed: there is no tenant 'globex'.",
         "    → add the tenant, or name one that is there.",
-        'gateway.jsonc:13: tenants.acme: Unrecognized key: "rule".',
-        "    → look for its right spelling in docs/config.md, or take it out.",
+        "gateway.jsonc:13: tenants.acme: Unrecognized key: \"rule\" (did you mean 'rules'?).",
+        "    → write it so, or take it out.",
         "gateway.jsonc: 4 problems.",
       ],
     });
