@@ -288,4 +288,18 @@ describe("lint --online", () => {
       lines: [`gateway.jsonc:5: http://idp/realms/acme ${says}.`, "gateway.jsonc: 1 problem."],
     });
   });
+
+  it("says which of the keys cannot be used, and that the others can", async () => {
+    const small = { kty: "RSA", kid: "small", e: "AQAB", n: `${"_".repeat(170)}8` };
+    answers["/keys?appid=1"] = { keys: [small, KEY.publicJwk, { ...KEY.publicJwk, use: "enc" }] };
+    const text = config(`"issuer": "${issuer()}", "jwks_uri": "${origin}/keys?appid=1"`);
+    const { code, lines } = await lint(text, "--online");
+    expect({ code, lines }).toEqual({
+      code: 0,
+      lines: [
+        "gateway.jsonc:5: http://idp/realms/acme publishes 1 key for ES256; 1 cannot be used (keys.0: an RSA key of 1024 bits).",
+        "gateway.jsonc: no problem.",
+      ],
+    });
+  });
 });
