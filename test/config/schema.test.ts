@@ -166,6 +166,16 @@ describe("the config document", () => {
       [SAMPLE.issuers[0], { ...SAMPLE.issuers[0], audiences: ["https://other.example.com"] }],
     ],
     [
+      "two entries of one issuer that the header tells apart",
+      ["issuers"],
+      [SAMPLE.issuers[0], { ...SAMPLE.issuers[0], token_header: "cf-access-jwt-assertion" }],
+    ],
+    [
+      "two entries of one issuer with the audience at two places",
+      ["issuers"],
+      [SAMPLE.issuers[0], { ...SAMPLE.issuers[0], audience_claim: "client_id" }],
+    ],
+    [
       "two entries of one issuer that a claim tells apart",
       ["issuers"],
       [{ ...SAMPLE.issuers[0], claims: { gty: "client-credentials" } }, SAMPLE.issuers[0]],

@@ -2,7 +2,7 @@
 // time it is, and a gateway that trusts it.
 import type { SigningKey } from "../../dev/issuer.ts";
 import type { Bindings, World } from "../../src/gateway.ts";
-import { AUDIENCE, createHarness, type Json, pathOf } from "./harness.ts";
+import { AUDIENCE, createHarness, type Json, pathOf, withSharedSubjects } from "./harness.ts";
 import { compactToken } from "./tokens.ts";
 
 export const SECOND = 1_000;
@@ -52,7 +52,7 @@ export async function createProvider(key: SigningKey, options: ProviderOptions =
   const gateway = await createHarness({
     bindings: options.bindings ?? {},
     world: { now: () => state.nowMs, ...options.world },
-    config: (config) => ({ ...config, issuers: [entry, healthy] }),
+    config: (config) => withSharedSubjects({ ...config, issuers: [entry, healthy] }),
     network: (simulator) => async (input, init) => {
       if (String(input) !== entry.jwks_uri) return simulator(input, init);
       state.fetches += 1;
