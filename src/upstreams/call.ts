@@ -140,8 +140,8 @@ async function send(
   try {
     const response = await fetcher(url.href, init);
     // Some servers repeat in an error the key that they were sent. From here on it is nowhere in the reply.
-    const hide = (text: string): string => withoutKey(text, key.trim());
-    const received = await receive(response, room, connection.tenant, hide);
+    const clean = (text: string): string => withoutKey(text, key.trim());
+    const received = await receive(response, room, connection.tenant, clean);
     // A 500 may be this one run's; others of the same upstream must not pay for it.
     report(!GATEWAY_ERRORS.includes(response.status));
     return {

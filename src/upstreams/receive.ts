@@ -2,7 +2,7 @@
 import type { Room, Share, UnreadBody } from "./room.ts";
 
 /** What is kept of a body as it came: enough to recognise the short texts of servers. */
-const HEAD_CHARACTERS = 4_096;
+const HEAD_LENGTH = 4_096;
 /** So much is read of the body of an error: its status is what counts. */
 const ERROR_BYTES = 256 * 1_024;
 
@@ -18,14 +18,14 @@ export interface Received {
 }
 
 /**
- * Decoded bytes are counted: a gzip bomb is stopped at the limit, not at its end. `hide` takes out of the text what
- * must go no further. Rejects when the connection breaks or the body cannot be decoded.
+ * Decoded bytes are counted: a gzip bomb is stopped at the limit, not at its end. `clean` takes out of the
+ * text what must be nowhere in it. Rejects when the connection breaks or the body cannot be decoded.
  */
 export async function receive(
   { status, body: stream }: Response,
   room: Room,
   tenant: string,
-  hide: (text: string) => string,
+  clean: (text: string) => string,
 ): Promise<Received> {
   if (stream === null) return { text: "", body: undefined, bytes: 0, unread: null };
   const share = room.begin(tenant);
@@ -34,9 +34,9 @@ export async function receive(
     const most = isError ? ERROR_BYTES : Number.POSITIVE_INFINITY;
     const { bytes, unread } = await readWithin(stream, share, most);
     if (unread !== null && !isError) return { text: "", body: undefined, bytes: 0, unread };
-    const text = hide(new TextDecoder().decode(bytes));
-    const head = text.slice(0, HEAD_CHARACTERS);
-    return { text: head, body: parseJson(text), bytes: bytes.byteLength, unread: null };
+    const text = clean(new TextDecoder().decode(bytes));
+    const size = bytes.byteLength;
+    return { text: headOf(text), body: parseJson(text), bytes: size, unread: null };
   } finally {
     share.end();
   }
@@ -64,6 +64,11 @@ async function readWithin(
   }
   await reader.cancel();
   return { bytes: Buffer.concat(chunks), unread: null };
+}
+
+/** A copy: a part of a long text keeps the whole of it in memory. */
+function headOf(text: string): string {
+  return Buffer.from(text.slice(0, HEAD_LENGTH)).toString();
 }
 
 function parseJson(text: string): unknown {
