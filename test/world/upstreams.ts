@@ -1,10 +1,11 @@
 // The upstream table: every case, one gateway's config for all of them, the server that plays all of their
 // upstreams, and how a case is driven. Data and plain functions, so that workerd and Node use the same.
 import { type Asked, type Expected, OWN, type Source, type Step, type WorldCase } from "./case.ts";
+import { SHAPE_CASES } from "./shape-cases.ts";
 import { STOP_CASES } from "./stop-cases.ts";
 
 /** Each has a tenant, an upstream and keys of its own, named by its place in this list. */
-export const CASES: readonly WorldCase[] = [...STOP_CASES];
+export const CASES: readonly WorldCase[] = [...STOP_CASES, ...SHAPE_CASES];
 
 export const WORLD_ISSUER = "https://id.world.test/";
 export const WORLD_AUDIENCE = "https://stop.world.test";
