@@ -9,6 +9,7 @@ import {
 } from "jsonc-parser";
 import { ConfigDocument, describeIssue } from "../src/config/schema.ts";
 import { hintFor, meantBy } from "./hints.ts";
+import { fromHere } from "./shell.ts";
 
 /** What a person has to mend. Its message is shown as it is, without a stack. */
 export class UsageError extends Error {
@@ -122,7 +123,7 @@ export function lineOfMember(text: string, path: Path): number {
 
 export async function readText(file: string): Promise<string> {
   try {
-    return await readFile(file, "utf8");
+    return await readFile(fromHere(file), "utf8");
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
     throw new UsageError(`${file}: cannot be read (${code}).`);

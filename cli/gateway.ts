@@ -8,6 +8,7 @@ import { explainCommand } from "./explain.ts";
 import { initCommand } from "./init.ts";
 import { lintCommand } from "./lint.ts";
 import { sealCommand } from "./seal.ts";
+import { outliveClosedPipe } from "./shell.ts";
 import { tokenCommand } from "./token.ts";
 
 const program = new Command("npm run gateway --")
@@ -29,6 +30,7 @@ for (const command of [
   program.addCommand(command.copyInheritedSettings(program));
 }
 
+outliveClosedPipe();
 try {
   await program.parseAsync();
 } catch (error) {

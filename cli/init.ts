@@ -1,6 +1,6 @@
 // `gateway init`: asks a few questions and writes a config that passes, with the secrets that go with it.
 import { access } from "node:fs/promises";
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { confirm, intro, outro } from "@clack/prompts";
 import { Command } from "commander";
 import { UsageError } from "./config-file.ts";
@@ -8,12 +8,14 @@ import { type AnswerFlags, type Answers, readAnswers } from "./init/answers.ts";
 import { answered, askNobody, askPerson } from "./init/ask.ts";
 import { composeConfig } from "./init/compose.ts";
 import { addSecrets, readOwnSecrets } from "./init/dev-vars.ts";
+import { isIgnoredByGit } from "./init/git.ts";
 import { nextSteps } from "./init/next-steps.ts";
 import { BLANKS, CLOUDFLARE_ACCESS, PROVIDERS } from "./init/providers.ts";
 import { secretNameFor, upstreamChoices } from "./init/upstreams.ts";
 import { newEncryptionKey, newIssuerKey } from "./new-keys.ts";
 import { readUpstreamKey } from "./seal/read-key.ts";
 import type { Secrets } from "./secrets-file.ts";
+import { fromHere } from "./shell.ts";
 import { newSigningKey } from "./signing-key.ts";
 import { LOCAL_ISSUER_KEY } from "./token/local-key.ts";
 import { writeText } from "./write-text.ts";
@@ -119,6 +121,11 @@ async function init(file: string, all: Flags): Promise<void> {
   ].join(" ");
   if (asks) outro(summary);
   else console.log(summary);
+  if (isIgnoredByGit(secretsFile) === false) {
+    console.error(
+      `Git does not ignore ${secretsFile}, which holds keys: add it to .gitignore before you commit.`,
+    );
+  }
   const name = secretNameFor(answers.upstream.choice, answers.tenant);
   const keyIsSet = (wanted[name] ?? there[name] ?? "") !== "";
   console.log(`Next:\n\n${nextSteps(answers, { config: file, secrets: secretsFile }, keyIsSet)}`);
@@ -157,7 +164,7 @@ async function secretsFor(answers: Answers, there: Secrets): Promise<Secrets> {
 
 /** Seen from the config, where that is in this repository; a path out of it would be nobody else's. */
 async function schemaFor(file: string): Promise<string | null> {
-  const folder = dirname(resolve(file));
+  const folder = dirname(fromHere(file));
   const inRepository = folder === ROOT || folder.startsWith(ROOT + sep);
   if (!inRepository || !(await isThere(SCHEMA))) return null;
   const path = relative(folder, SCHEMA).split(sep).join("/");
@@ -165,7 +172,7 @@ async function schemaFor(file: string): Promise<string | null> {
 }
 
 async function isThere(file: string): Promise<boolean> {
-  return await access(file).then(
+  return await access(fromHere(file)).then(
     () => true,
     () => false,
   );

@@ -13,6 +13,7 @@ import { openLocalKv } from "./config-kv/local.ts";
 import { openRemoteKv } from "./config-kv/remote.ts";
 import { LOCAL_ISSUER } from "./init/issuers.ts";
 import { isLocalKid } from "./new-keys.ts";
+import { fromHere } from "./shell.ts";
 
 export interface TargetFlags {
   readonly local?: boolean;
@@ -24,7 +25,7 @@ export interface TargetFlags {
 export function withTarget(command: Command): Command {
   return command
     .option("--local", "the KV on this machine, that `npm start` serves from")
-    .option("--persist <folder>", "where that is kept", ".wrangler/stopgate")
+    .option("--persist <folder>", "where that is kept", fromHere, ".wrangler/stopgate")
     .option("--remote", "Cloudflare's KV, of the Worker that is deployed (needs wrangler login)")
     .option("--namespace-id <id>", "another namespace there than the Worker's own");
 }

@@ -2,12 +2,13 @@
 import { randomUUID } from "node:crypto";
 import { realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { UsageError } from "./config-file.ts";
+import { fromHere } from "./shell.ts";
 
 const NEW_FILE_MODE = 0o644;
 
 /** Throws `UsageError`. Without `mode` it stays as it is. What a symbolic link points to is replaced, and not the link; its mode stays. */
 export async function writeText(file: string, text: string, mode?: number): Promise<void> {
-  const target = await realpath(file).catch(() => file);
+  const target = await realpath(fromHere(file)).catch(() => fromHere(file));
   const beside = `${target}.${randomUUID()}.tmp`;
   try {
     const kept = await stat(target).then(

@@ -2,7 +2,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Command } from "commander";
 import OpenAI, { APIError } from "openai";
+import { readFlags } from "../cli/shell.ts";
 import { chainDefects } from "../src/audit/chain.ts";
 import { AuditEvent } from "../src/audit/event.ts";
 import { startGateway } from "./local/gateway.ts";
@@ -14,6 +16,11 @@ const RUN_MS = 60_000;
 const RECORD_ATTEMPTS = 50;
 const RECORD_PAUSE_MS = 100;
 
+readFlags(
+  new Command("npm run demo --").description(
+    "Shows one Stop click from the button to the audit trail, in the real runtime, and ends.",
+  ),
+);
 const folder = await mkdtemp(join(tmpdir(), "stopgate-demo-"));
 const running: Server[] = [];
 try {

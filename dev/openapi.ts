@@ -1,7 +1,9 @@
 // `npm run openapi`: the API description, from the schemas and the table of failures that the Worker uses.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Command } from "commander";
 import * as z from "zod";
+import { readFlags } from "../cli/shell.ts";
 import { AuditEvent } from "../src/audit/event.ts";
 import { FAILURES, type Reason } from "../src/failure.ts";
 import { Explanation } from "../src/policy/explanation.ts";
@@ -63,8 +65,13 @@ const EXPLANATIONS: readonly Reason[] = [
 const RUN_QUERY = [ignored("api-version", STRING)];
 const RESPONSE_QUERY = [...RUN_QUERY, ignored("beta", { type: "boolean" })];
 
+const flags = readFlags<{ readonly check?: boolean }>(
+  new Command("npm run openapi --")
+    .description("Writes src/openapi.json, the API description, from the schemas of the Worker.")
+    .option("--check", "write nothing: end with 1 when the file is out of date"),
+);
 const text = `${JSON.stringify(description(), null, 2)}\n`;
-if (process.argv.includes("--check")) {
+if (flags.check === true) {
   if ((await readFile(FILE, "utf8")) !== text) {
     console.error("src/openapi.json is out of date: npm run openapi");
     process.exitCode = 1;

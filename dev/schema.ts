@@ -1,7 +1,9 @@
 // `npm run schema`: the JSON Schema that editors check a config with, from the one that the gateway uses.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Command } from "commander";
 import * as z from "zod";
+import { readFlags } from "../cli/shell.ts";
 import { ConfigDocument } from "../src/config/schema.ts";
 import { SCHEMA_REFINEMENTS } from "./schema-refinements.ts";
 import { SCHEMA_WORDS } from "./schema-words.ts";
@@ -15,6 +17,11 @@ const CREDENTIAL = /^tenants\.\*\.(second_)?credential\./;
 /** What a JWK holds is RFC 7517's to say. */
 const FOREIGN = /^issuers\.\[\]\.jwks\.keys\./;
 
+const flags = readFlags<{ readonly check?: boolean }>(
+  new Command("npm run schema --")
+    .description("Writes gateway.schema.json, which editors check a config with, from the schema.")
+    .option("--check", "write nothing: end with 1 when the file is out of date"),
+);
 const missing = new Set<string>();
 const used = new Set<string>();
 const text = `${JSON.stringify(description(), null, 2)}\n`;
@@ -25,7 +32,7 @@ if (missing.size + unused.length > 0) {
   console.error("dev/schema-words.ts says nothing of:", [...missing].join(", ") || "–");
   console.error("and something of what is not there:", unused.join(", ") || "–");
   process.exitCode = 1;
-} else if (process.argv.includes("--check")) {
+} else if (flags.check === true) {
   if ((await readFile(FILE, "utf8").catch(() => "")) !== text) {
     console.error("gateway.schema.json is out of date: npm run schema");
     process.exitCode = 1;

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { UsageError } from "../cli/config-file.ts";
+import { outliveClosedPipe } from "../cli/shell.ts";
 import { startRun, startSimulator } from "./simulator/server.ts";
 
 interface Flags {
@@ -55,8 +56,10 @@ Examples:
 
 try {
   const flags = command.parse().opts<Flags>();
-  if (flags.startRun === true) await start(flags);
-  else await serve(flags.port);
+  if (flags.startRun === true) {
+    outliveClosedPipe();
+    await start(flags);
+  } else await serve(flags.port);
 } catch (error) {
   if (error instanceof Error && "exitCode" in error) {
     process.exit(error.exitCode === 0 ? 0 : 2);
@@ -77,12 +80,12 @@ async function serve(port: number): Promise<void> {
     await forget();
     process.exit(code);
   };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => {
-      asked = true;
-      void end(0);
-    });
-  }
+  const endAsAsked = (): void => {
+    asked = true;
+    void end(0);
+  };
+  outliveClosedPipe(endAsAsked);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, endAsAsked);
   console.log("Starting the simulated upstream …");
   const server = await starting.catch(async (error: unknown) => {
     await forget();

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { readConfigFile, UsageError } from "../cli/config-file.ts";
 import { readSecretsFile } from "../cli/secrets-file.ts";
+import { fromHere, outliveClosedPipe } from "../cli/shell.ts";
 import { startGateway } from "./local/gateway.ts";
 import { SAMPLE_AUDIENCE, SAMPLE_SECRETS, sampleConfig } from "./local/sample.ts";
 import { freePort, type Server } from "./local/server.ts";
@@ -23,7 +24,7 @@ const command = new Command("npm start --")
   .option("--config <file>", "your config; without it, a sample with a simulated upstream")
   .option("--secrets <file>", "the secrets that the config names, as NAME=value lines")
   .option("--port <number>", "where to listen", readPort, 8787)
-  .option("--persist <folder>", "where KV and the ledger are kept", ".wrangler/stopgate")
+  .option("--persist <folder>", "where KV and the ledger are kept", fromHere, ".wrangler/stopgate")
   .allowExcessArguments(false)
   .addHelpText(
     "after",
@@ -43,9 +44,11 @@ async function main(flags: Flags): Promise<void> {
   const stop = async (): Promise<void> => {
     await Promise.all(running.map((server) => server.stop()));
   };
+  const end = (): void => void stop().then(() => process.exit(0));
+  outliveClosedPipe(end);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     // Not `once`: with no listener left, a library of wrangler's ends the process on the spot.
-    process.on(signal, () => void stop().then(() => process.exit(0)));
+    process.on(signal, end);
   }
   try {
     if (flags.config === undefined) await serveSample(flags, running);

@@ -1,15 +1,16 @@
 // The secrets of this machine: what is in the file stays as it is, and what is new is added at its end.
 import { readFile } from "node:fs/promises";
-import { basename } from "node:path";
 import { readText, UsageError } from "../config-file.ts";
 import { readSecretsFile, type Secrets } from "../secrets-file.ts";
+import { fromHere } from "../shell.ts";
 import { writeText } from "../write-text.ts";
+import { isIgnoredByGit } from "./git.ts";
 
 /** Nobody's but the owner's. */
 const MODE = 0o600;
 
 function headOf(file: string): string {
-  const git = basename(file) === ".dev.vars" ? "Git ignores it." : "Keep it out of Git.";
+  const git = isIgnoredByGit(file) === true ? "Git ignores it." : "Keep it out of Git.";
   return `# The secrets of this machine, for \`npm start -- --secrets\` and \`npm run gateway\`. ${git}
 # On the Worker each is set with: npx wrangler secret put NAME
 `;
@@ -44,7 +45,7 @@ function quoted(name: string, value: string): string {
 
 async function isThere(file: string): Promise<boolean> {
   try {
-    await readFile(file);
+    await readFile(fromHere(file));
     return true;
   } catch (error) {
     return !(error instanceof Error && "code" in error && error.code === "ENOENT");

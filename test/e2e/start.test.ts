@@ -47,7 +47,7 @@ describe("npm start refuses", () => {
     {
       what: "a config with a member nobody knows",
       config: () => JSON.stringify({ ...good, tenant: {} }),
-      says: /^\/gateway\.json:1: Unrecognized key: "tenant"\.$/,
+      says: /^\/gateway\.json:1: Unrecognized key: "tenant" \(did you mean 'tenants'\?\)\.$/,
     },
     {
       what: "a secret that the config names and the file does not have",
@@ -113,5 +113,28 @@ describe("npm start refuses", () => {
     for (const flag of ["--config", "--secrets", "--port", "--persist"]) {
       expect(output()).toContain(flag);
     }
+  });
+});
+
+describe("npm start", () => {
+  it("finds files where the person stands, keeps state there, and ends when its reader has gone", async () => {
+    await writeFile(join(folder.path, "here.json"), JSON.stringify(good));
+    await writeFile(join(folder.path, "here.env"), SECRETS);
+    const port = await freePort();
+    const { child, exit, output } = runStart(
+      [
+        ...["--config", "here.json", "--secrets", "here.env"],
+        ...["--port", String(port), "--persist", "here-state"],
+      ],
+      { INIT_CWD: folder.path },
+    );
+    await until(() => output().includes(`Stopgate serves here.json at http://127.0.0.1:${port}`));
+    expect(await readdir(folder.path)).toContain("here-state");
+    // As `| head -1` does. The next line that it writes is the last.
+    child.stdout?.destroy();
+    await fetch(`http://127.0.0.1:${port}/healthz`);
+    expect(await exit).toBe(0);
+    expect(output()).not.toMatch(/EPIPE|\n\s+at /);
+    await expect(fetch(`http://127.0.0.1:${port}/healthz`)).rejects.toThrow();
   });
 });
