@@ -1,19 +1,17 @@
 // A real browser: a page with a Stop button, the stock client inside it, no API key anywhere.
-import { readFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
-import { join, normalize } from "node:path";
+import type { Server } from "node:http";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../dev/local/server.ts";
 import type { StartedRun } from "../../dev/simulator/server.ts";
 import { type BlackBox, startBlackBox, temporaryFolder } from "./support/black-box.ts";
+import { servePage } from "./support/pages.ts";
 import { startUpstream, type Upstream } from "./support/sample.ts";
 
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 /** Keeps Chromium from asking the network for anything but the page. */
 const FLAGS = `--no-sandbox --disable-gpu --disable-quic --no-first-run
   --disable-background-networking --disable-component-update --disable-sync`.split(/\s+/);
-const MODULES = join(import.meta.dirname, "../../node_modules");
 
 let upstream: Upstream;
 let gateway: BlackBox;
@@ -33,18 +31,7 @@ beforeAll(async () => {
     config: { ...config, tenants: { ...config.tenants, acme: { ...acme, origins } } },
     secrets,
   });
-  pages = createServer((request, response) => {
-    const path = normalize(new URL(request.url ?? "/", "http://localhost").pathname);
-    const send = (type: string, body: string | Buffer) =>
-      response.setHeader("content-type", type).end(body);
-    if (path === "/") send("text/html", PAGE);
-    else {
-      readFile(join(MODULES, path)).then(
-        (file) => send("text/javascript", file),
-        () => response.writeHead(404).end(),
-      );
-    }
-  }).listen(port);
+  pages = servePage(PAGE, port);
   browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
 });
 afterAll(async () => {
