@@ -8,6 +8,7 @@ import type { CancelAsk } from "./http/ask.ts";
 import { type Pending, type Permit, permitOrPend } from "./policy/permit.ts";
 import { withoutLargeBody } from "./upstreams/read.ts";
 import { cancelUpstreamRun, type StopResult } from "./upstreams/stop.ts";
+import type { Target } from "./upstreams/upstream.ts";
 import { waitUntilTerminal } from "./upstreams/wait.ts";
 
 /**
@@ -36,7 +37,7 @@ export async function stop(gateway: Gateway, ask: CancelAsk, entered: Entered): 
   const { caller, tenant, tools, event, denied } = entered;
   const { target } = ask;
   const asking = { tenant, caller, target, reason: event.reason };
-  const permit = unburdened(await permitOrPend(tools, asking).catch(denied));
+  const permit = unburdened(await permitOrPend(tools, asking).catch(denied), target);
   const entry = await begin(gateway.audit, tenant, event, permit).catch(denied);
   const timed = { ...tools, endsAt: tools.endsAt + entry.waitedMs };
   const result =
@@ -46,8 +47,8 @@ export async function stop(gateway: Gateway, ask: CancelAsk, entered: Entered): 
 }
 
 /** The run that was read may be large, and the cancel can take long. */
-function unburdened<Given extends Permit | Pending>(permit: Given): Given {
-  return { ...permit, read: permit.read && withoutLargeBody(permit.read) };
+function unburdened<Given extends Permit | Pending>(permit: Given, target: Target): Given {
+  return { ...permit, read: permit.read && withoutLargeBody(permit.read, target) };
 }
 
 /** Waits for the end, where that is wished for → finish → respond. */

@@ -159,17 +159,17 @@ export function readFromList({ adapter }: Connection, body: unknown, target: Tar
   };
 }
 
-/** A Run is all that most callers see; the object behind it may be large. */
-function needsBody({ whyNot }: Upstream, { threadId }: Target): boolean {
-  return threadId === null || whyNot !== undefined;
+/** A Run is all that most callers see, and the object behind it may be large; some cancels depend on it. */
+function needsBody({ whyNot, hitsActiveRun }: Upstream, { threadId }: Target): boolean {
+  return threadId === null || whyNot !== undefined || hitsActiveRun;
 }
 
 /** A larger object than this is not held while others are waited for: it is read again. */
 const HELD_BYTES = 64 * 1_024;
 
-/** The run without an object that is too large to be held for long. */
-export function withoutLargeBody(read: ReadRun): ReadRun {
-  return read.bytes > HELD_BYTES ? { ...read, body: null } : read;
+/** The run without an object that only its answer needs, and that is too large to be held for long. */
+export function withoutLargeBody(read: ReadRun, { threadId }: Target): ReadRun {
+  return threadId === null && read.bytes > HELD_BYTES ? { ...read, body: null } : read;
 }
 
 /** What the run itself says is worth something without it. */
