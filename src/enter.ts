@@ -2,7 +2,7 @@
 
 import type { ReadTools } from "./audit/api.ts";
 import type { AuditEvent } from "./audit/event.ts";
-import { deny, describe, findOwner, findRegistered } from "./audit/journal.ts";
+import { askLedger, deny, describe, findOwner, findRegistered } from "./audit/journal.ts";
 import type { Tenant } from "./config/load.ts";
 import { asRefusal, type Reason, Refusal } from "./failure.ts";
 import type { Gateway } from "./gateway.ts";
@@ -15,15 +15,12 @@ import { assertAddressRate, assertPersonRate } from "./policy/rate.ts";
 import { sharesOfAddress, sharesOfCaller } from "./policy/shares.ts";
 import type { ReadRun } from "./upstreams/read.ts";
 import type { Target } from "./upstreams/upstream.ts";
-import { within } from "./within.ts";
 
 const AUDIT_SCOPE = "audit:read";
 const NO_RESPONSES =
   "The tenant's upstream does not speak the Responses API: name the run with its thread, at /v1/threads.";
 /** What is left of the deadline for the answer itself. */
 const ANSWER_MS = 500;
-/** A ledger that does not answer in this time remembers nothing. */
-const RECALL_TIMEOUT_MS = 1_500;
 
 export interface Entered {
   readonly caller: Caller;
@@ -203,8 +200,8 @@ export async function enterAsAuditor(gateway: Gateway, ask: Ask): Promise<Audito
 
 async function recall(gateway: Gateway, tenant: Tenant, target: Target): Promise<number | null> {
   try {
-    const asking = gateway.audit.ledger(tenant.id).cancelledAt(target.threadId, target.runId);
-    return await within(gateway, RECALL_TIMEOUT_MS, asking);
+    const { threadId, runId } = target;
+    return await askLedger(gateway.audit, tenant, (ledger) => ledger.cancelledAt(threadId, runId));
   } catch (error) {
     gateway.log("warn", "ledger_unreachable", {
       tenant: tenant.id,

@@ -154,15 +154,15 @@ async function beginInLedger(
   permit: Permit | Pending,
   intentBy: (rule: string) => Intent,
 ): Promise<{ readonly rule: string; readonly leader: string | null }> {
-  const ledger = tools.ledger(tenant.id);
   if ("rule" in permit) {
     const { rule } = permit;
-    return { rule, leader: await within(tools, WRITE_TIMEOUT_MS, ledger.begin(intentBy(rule))) };
+    const intent = intentBy(rule);
+    return { rule, leader: await askLedger(tools, tenant, (ledger) => ledger.begin(intent)) };
   }
   const { subject, decisions } = permit;
   const rules = { person: ruleIn(decisions.person), tenant: ruleIn(decisions.tenant) };
   const claim = { subject, rules, intent: intentBy("") };
-  const { proof, leader } = await within(tools, WRITE_TIMEOUT_MS, ledger.beginIfOwned(claim));
+  const { proof, leader } = await askLedger(tools, tenant, (ledger) => ledger.beginIfOwned(claim));
   const rule = proof === "nothing" ? null : rules[proof];
   if (rule === null) throw refusalIn(decisions[proof]);
   return { rule, leader };
@@ -194,7 +194,7 @@ export async function findOwner(
   tenant: Tenant,
   { threadId, runId }: Target,
 ): Promise<string | null> {
-  return await ask(tools, tenant, tools.ledger(tenant.id).ownerOf(threadId, runId));
+  return await ask(tools, tenant, (ledger) => ledger.ownerOf(threadId, runId));
 }
 
 /** The ids of the runs that are registered on the thread, or those of one subject, the newest first. Throws as `findOwner`. */
@@ -204,14 +204,40 @@ export async function findRegistered(
   threadId: string,
   subject: string | null,
 ): Promise<readonly string[]> {
-  const asking = tools.ledger(tenant.id).registeredOn(threadId, subject);
-  return await ask(tools, tenant, asking);
+  return await ask(tools, tenant, (ledger) => ledger.registeredOn(threadId, subject));
+}
+
+type LedgerCall<T> = (ledger: LedgerRpc) => Promise<T>;
+
+/**
+ * One call of the ledger, which may be repeated. When the object was reset meanwhile (new code, another
+ * machine), it is made once more by a fresh stub: the one that has seen the reset stays broken. Rejects as the
+ * last call did, or when both together take too long.
+ */
+export async function askLedger<T>(
+  tools: Pick<AuditTools, "ledger" | "sleep" | "log">,
+  { id }: Pick<Tenant, "id">,
+  call: LedgerCall<T>,
+): Promise<T> {
+  const calling = call(tools.ledger(id)).catch((error: unknown) => {
+    if (!wasReset(error)) throw error;
+    tools.log("warn", "ledger_reset", { tenant: id, detail: nameOf(error) });
+    return call(tools.ledger(id));
+  });
+  return await within(tools, WRITE_TIMEOUT_MS, calling);
+}
+
+/** The runtime's own marks on an error; `overloaded` says that another call would make it worse. */
+function wasReset(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const has = (mark: string): boolean => Reflect.get(error, mark) === true;
+  return (has("durableObjectReset") || has("retryable")) && !has("overloaded");
 }
 
 /** Throws `audit_unavailable`. */
-async function ask<T>(tools: AuditTools, tenant: Tenant, asking: Promise<T>): Promise<T> {
+async function ask<T>(tools: AuditTools, tenant: Tenant, call: LedgerCall<T>): Promise<T> {
   try {
-    return await within(tools, WRITE_TIMEOUT_MS, asking);
+    return await askLedger(tools, tenant, call);
   } catch (error) {
     tools.log("error", "ledger_unreachable", { tenant: tenant.id, detail: nameOf(error) });
     throw new Refusal("audit_unavailable", { words: "The registry of owners cannot be read." });

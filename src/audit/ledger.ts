@@ -144,7 +144,7 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   }
 
   /**
-   * Stores the intent. Null: go ahead. Otherwise the same run is being cancelled at this moment by
+   * Stores the intent; may be repeated. Null: go ahead. Otherwise the same run is being cancelled at this moment by
    * the event of that id: `join` it.
    */
   async begin(intent: Intent): Promise<string | null> {
@@ -396,7 +396,7 @@ export class LedgerObject<Env> extends DurableObject<Env> implements LedgerRpc {
   #insertIntent({ event, retentionDays }: Intent): void {
     const now = this.#tools.now();
     this.#sql.exec(
-      "INSERT INTO intents (id, run, event, retention_days, begun_at, lead_until) VALUES (?, ?, ?, ?, ?, 0)",
+      "INSERT INTO intents (id, run, event, retention_days, begun_at, lead_until) VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT (id) DO NOTHING",
       event.id,
       runOf(event),
       JSON.stringify(event),

@@ -1,6 +1,6 @@
 // The audit steps of a journey when a store fails: the ledger, KV, or both, before the cancel or
 // after it. And what is put on record of those who are refused.
-import { reset } from "cloudflare:test";
+import { reset, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import canonicalize from "canonicalize";
 import fc from "fast-check";
@@ -78,6 +78,80 @@ async function errorCode(response: Response): Promise<unknown> {
   const body: { error: { code: string } } = await response.json();
   return body.error.code;
 }
+
+describe("a ledger that is reset while it is called", () => {
+  const reset = (marks: object): Error => Object.assign(new Error("reset"), marks);
+  /** The call is carried out or not, and its answer lost with the object; the next one is answered. */
+  function resetOnce(rpc: LedgerRpc, isCarriedOut: boolean, marks: object) {
+    let lost = 0;
+    const begin: LedgerRpc["begin"] = async (intent) => {
+      if (lost > 0) return await rpc.begin(intent);
+      lost += 1;
+      if (isCarriedOut) await rpc.begin(intent);
+      throw reset(marks);
+    };
+    return ledgerWith(rpc, { begin });
+  }
+
+  it.each([
+    ["before it stored the intent", false, { durableObjectReset: true }],
+    ["after it stored the intent", true, { durableObjectReset: true }],
+    ["with its machine", true, { retryable: true }],
+  ])("%s, is asked once more, and has one event", async (_, isCarriedOut, marks) => {
+    const ledger = await openLedger("acme");
+    const rpc = resetOnce(ledger.rpc, isCarriedOut, marks);
+    const { gateway, response } = await cancelWith({ bindings: { ledger: () => rpc } });
+    expect(response.status).toBe(200);
+    expect(await inKv()).toEqual([]);
+    expect(await ledger.events()).toMatchObject([
+      { id: response.headers.get("audit-id"), seq: 1, signature: null },
+    ]);
+    expect(await cancelCalls(gateway)).toBe(1);
+    expect(gateway.lines.join("\n")).toContain('"event":"ledger_reset"');
+  });
+
+  it.each([
+    ["is overloaded", { retryable: true, overloaded: true }],
+    ["fails by its own code", {}],
+  ])("is not asked once more when it %s", async (_, marks) => {
+    const ledger = await openLedger("acme");
+    const rpc = resetOnce(ledger.rpc, false, marks);
+    const { response } = await cancelWith({
+      bindings: { ledger: () => rpc },
+      world: { sleep: stoppedTime().sleep },
+    });
+    const auditId = response.headers.get("audit-id");
+    expect(await inKv()).toMatchObject([{ id: auditId, seq: null }]);
+  });
+
+  it("for real, loses no cancel and no record", async () => {
+    const real = (tenant: string) => env.LEDGER.getByName(tenant) as unknown as LedgerRpc;
+    let aborted = false;
+    const gateway = await createHarness({
+      bindings: {
+        ledger: (tenant) =>
+          ledgerWith(real(tenant), {
+            begin: async (intent) => {
+              const stub = env.LEDGER.getByName(tenant);
+              if (!aborted) {
+                aborted = true;
+                await runInDurableObject(stub, (_, state) => state.abort("reset")).catch(
+                  () => null,
+                );
+              }
+              return await (stub as unknown as LedgerRpc).begin(intent);
+            },
+          }),
+      },
+    });
+    const target = await gateway.startRun();
+    const response = await gateway.cancel(target, await gateway.tokenFor(ANN));
+    expect(response.status).toBe(200);
+    const [event] = await gateway.eventsOf(target);
+    expect(event).toMatchObject({ id: response.headers.get("audit-id"), signature: null });
+    expect(gateway.lines.join("\n")).toContain('"event":"ledger_reset"');
+  });
+});
 
 describe("a ledger that cannot be reached", () => {
   for (const [how, down] of [
