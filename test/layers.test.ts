@@ -38,7 +38,7 @@ const NO_ADAPTERS = [
   "wait",
 ].map((name) => `src/upstreams/${name}.ts`);
 /** What adapters are written with: known by the adapters, knowing none. */
-const FOR_ADAPTERS = ["upstream", "json"].map((name) => `src/upstreams/${name}.ts`);
+const FOR_ADAPTERS = ["upstream", "json", "problem"].map((name) => `src/upstreams/${name}.ts`);
 
 function violations(sources: Sources, kinds: readonly string[]): string[] {
   const imports = importsOf(sources);

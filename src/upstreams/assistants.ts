@@ -5,7 +5,8 @@
 // services, and what api.openai.com answers since the API is gone.
 import * as z from "zod";
 import { normaliseRun } from "../runs/normalise.ts";
-import { behindLast, entries, errorMessage, member } from "./json.ts";
+import { behindLast, entries, member } from "./json.ts";
+import { problemIn } from "./problem.ts";
 import {
   bearer,
   type Meaning,
@@ -67,11 +68,15 @@ export const assistants: Upstream = {
   metadata: (body) => member(body, "metadata"),
 };
 
-function meaning({ status, body, origin }: Reply): Meaning | null {
-  const message = errorMessage(body);
-  if (status === 400 && STATE_REFUSAL.test(message)) return "refused_by_state";
-  if (status !== 404) return null;
-  return origin === RETIRED_ORIGIN && !UNKNOWN.test(message) ? "upstream_retired" : "run_not_found";
+function meaning(reply: Reply): Meaning | null {
+  const { status, origin } = reply;
+  if (status !== 400 && status !== 404) return null;
+  const { messages } = problemIn(reply);
+  if (status === 400) {
+    return messages.some((words) => STATE_REFUSAL.test(words)) ? "refused_by_state" : null;
+  }
+  const isUnknown = messages.some((words) => UNKNOWN.test(words));
+  return origin === RETIRED_ORIGIN && !isUnknown ? "upstream_retired" : "run_not_found";
 }
 
 function versioned({ api_version }: UpstreamOptions): Readonly<Record<string, string>> {

@@ -5,6 +5,7 @@ import type { Log } from "../logger.ts";
 import { VERSION } from "../version.ts";
 import { withoutKey } from "./echo.ts";
 import type { Health } from "./health.ts";
+import { forbiddenBy } from "./problem.ts";
 import { type Received, receive } from "./receive.ts";
 import type { Room } from "./room.ts";
 import type { Reply, Upstream, UpstreamOptions, UpstreamRequest } from "./upstream.ts";
@@ -104,12 +105,13 @@ async function keyFor(
   }
 }
 
-/** Servers disagree about which status says that a key is no good. */
+/** Servers disagree about which status says that a key is no good, and a 403 may be about something else. */
 export function isKeyRefused({ adapter }: Pick<Connection, "adapter">, reply: Reply): boolean {
   const { status } = reply;
-  return (
-    status === 401 || status === 403 || adapter.meaning(reply) === "upstream_rejected_credentials"
-  );
+  if (status === 401) return true;
+  const meaning = adapter.meaning(reply);
+  if (meaning !== null) return meaning === "upstream_rejected_credentials";
+  return status === 403 && forbiddenBy(reply) === "key";
 }
 
 /** Of the server, or of what stands before it, and not of the run. */
@@ -207,14 +209,27 @@ function requestIdOf(headers: Headers, key: string): string | null {
   return /^[\w.:-]{1,128}$/.test(id) ? id : null;
 }
 
-/** Seconds or a date, as RFC 9110 §10.2.3 has it; in whole seconds, at least 1. */
+const SECONDS = /^\d{1,9}(\.\d{1,9})?$/;
+/** A date has the name of its month; without one, a runtime takes almost any number for a year. */
+const DATE = /[A-Za-z]{3}/;
+
+/**
+ * Seconds, also with a fraction as some servers send them, or a date (RFC 9110 §10.2.3); or OpenAI's and Azure's
+ * `retry-after-ms`, which is the more exact. In whole seconds, rounded up, at least 1.
+ */
 function retryAfterOf(headers: Headers, nowMs: number): number | undefined {
-  const value = headers.get("retry-after");
-  if (value === null) return undefined;
-  const seconds = /^\d{1,9}$/.test(value) ? Number(value) : (Date.parse(value) - nowMs) / 1000;
+  const inMs = headers.get("retry-after-ms")?.trim() ?? "";
+  const value = headers.get("retry-after")?.trim() ?? "";
+  const seconds = SECONDS.test(inMs) ? Number(inMs) / 1_000 : secondsIn(value, nowMs);
   return Number.isFinite(seconds)
     ? Math.min(Math.max(Math.ceil(seconds), 1), RETRY_AFTER_SECONDS)
     : undefined;
+}
+
+/** NaN where it says neither. */
+function secondsIn(value: string, nowMs: number): number {
+  if (SECONDS.test(value)) return Number(value);
+  return DATE.test(value) ? (Date.parse(value) - nowMs) / 1_000 : Number.NaN;
 }
 
 function asRefusal(error: unknown, signal: AbortSignal): Refusal {

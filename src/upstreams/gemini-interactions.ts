@@ -8,6 +8,7 @@ import { normaliseRun } from "../runs/normalise.ts";
 import type { Run, RunStatus } from "../runs/run.ts";
 import { knownStatus, spelled } from "../runs/status.ts";
 import { functionTool, member, requiredCalls, text } from "./json.ts";
+import { problemIn } from "./problem.ts";
 import {
   bearer,
   type Meaning,
@@ -71,24 +72,17 @@ function headers({ user_project, api_revision }: UpstreamOptions): Record<string
   };
 }
 
-function meaning({ status, body }: Reply): Meaning | null {
-  // Some of its errors come wrapped in a list.
-  const error = member(Array.isArray(body) ? body[0] : body, "error");
-  const message = text(member(error, "message")) ?? "";
-  if (status === CANCELLED || (status >= 400 && member(error, "status") === "CANCELLED")) {
-    return "accepted";
-  }
-  if (status === 400 && isBadKey(error)) return "upstream_rejected_credentials";
+function meaning(reply: Reply): Meaning | null {
+  const { status } = reply;
+  if (status < 400) return null;
+  const { messages, codes } = problemIn(reply);
+  if (status === CANCELLED || codes.includes("CANCELLED")) return "accepted";
+  // Google says 400 of a key that it does not know, and what it is about in the details (AIP-193).
+  if (status === 400 && codes.includes(BAD_KEY)) return "upstream_rejected_credentials";
   if (status === 404) {
-    return message === "Method not found." ? "unsupported_by_upstream" : "run_not_found";
+    return messages.includes("Method not found.") ? "unsupported_by_upstream" : "run_not_found";
   }
   return status === 409 ? "refused_by_state" : null;
-}
-
-/** Google says 400 of a key that it does not know, and what it is about in the details (AIP-193). */
-function isBadKey(error: unknown): boolean {
-  const details = member(error, "details");
-  return Array.isArray(details) && details.some((one) => member(one, "reason") === BAD_KEY);
 }
 
 function toRun(body: unknown, context: RunContext): Run {

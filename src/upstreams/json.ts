@@ -12,11 +12,6 @@ export function text(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** `error.message` of OpenAI's envelope, or the `detail` of servers made with FastAPI; else empty. */
-export function errorMessage(body: unknown): string {
-  return text(member(member(body, "error"), "message")) ?? text(member(body, "detail")) ?? "";
-}
-
 /** The entries of a list, bare or as the `data` of OpenAI's. Throws `Refusal("upstream_error")`. */
 export function entries(body: unknown): readonly unknown[] {
   const list = Array.isArray(body) ? body : member(body, "data");

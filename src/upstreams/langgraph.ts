@@ -56,6 +56,7 @@ export const langgraph: Upstream = {
   // What a rollback has deleted can be shown only as it was before.
   readsFirst: rollsBack,
   deletesRun: rollsBack,
+  acknowledgesOnly: true,
   meaning,
   toRun,
   threadOf: (body) => member(body, "thread_id"),
@@ -66,16 +67,10 @@ function rollsBack({ action }: UpstreamOptions): boolean {
   return action === "rollback";
 }
 
-function meaning(reply: Reply): Meaning | null {
-  if (isNoUuid(reply)) return "run_not_found";
-  if (reply.status === 409) return "refused_by_state";
+function meaning({ status, text }: Reply): Meaning | null {
+  if (status === 409) return "refused_by_state";
   // `404 Not Found` is the server's word for an unknown route: a wrong base URL, not a wrong run.
-  return reply.status === 404 && reply.text !== "404 Not Found" ? "run_not_found" : null;
-}
-
-/** An id that is no UUID is refused before it is looked up: 422 in Python, 400 in JS. */
-function isNoUuid(reply: Reply): boolean {
-  return (reply.status === 422 || reply.status === 400) && /uuid/i.test(reply.text);
+  return status === 404 && text !== "404 Not Found" ? "run_not_found" : null;
 }
 
 function toRun(body: unknown, context: RunContext): Run {

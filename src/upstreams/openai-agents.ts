@@ -60,6 +60,7 @@ export const openaiAgents: Upstream = {
   readsFirst: () => true,
   hitsActiveRun: true,
   repeatsCancel: false,
+  acknowledgesOnly: true,
   knowsState: (body) => turnStatus(body) !== undefined,
   whyNot: (body) =>
     (member(body, "subagent_id") ?? null) === null

@@ -10,7 +10,8 @@ import { normaliseRun } from "../runs/normalise.ts";
 import { normaliseResponse } from "../runs/response.ts";
 import type { Run } from "../runs/run.ts";
 import { knownStatus } from "../runs/status.ts";
-import { errorMessage, functionTool, member, text } from "./json.ts";
+import { functionTool, member, text } from "./json.ts";
+import { problemIn } from "./problem.ts";
 import {
   bearer,
   type Meaning,
@@ -66,10 +67,12 @@ function collection({ dialect }: UpstreamOptions): string {
   return dialect === "perplexity" ? "agent" : "responses";
 }
 
-function meaning({ status, body }: Reply): Meaning | null {
+function meaning(reply: Reply): Meaning | null {
+  const { status } = reply;
   if (status === 404) return "run_not_found";
-  const refused = (status === 400 || status === 409) && STATE_REFUSAL.test(errorMessage(body));
-  return refused ? "refused_by_state" : null;
+  if (status !== 400 && status !== 409) return null;
+  const isOfState = problemIn(reply).messages.some((words) => STATE_REFUSAL.test(words));
+  return isOfState ? "refused_by_state" : null;
 }
 
 /** The own id is all that names the response in what is shown of it. */

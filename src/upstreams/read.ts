@@ -4,8 +4,9 @@ import { normaliseRun } from "../runs/normalise.ts";
 import { isTerminal, type Run, type RunStatus } from "../runs/run.ts";
 import { type CallTools, type Connection, call, isKeyRefused, type UpstreamReply } from "./call.ts";
 import { member } from "./json.ts";
+import { forbiddenBy, isMalformedId, isOfRoute, problemIn } from "./problem.ts";
 import { UnreadBody } from "./room.ts";
-import type { RunContext, Target, Upstream, UpstreamRequest } from "./upstream.ts";
+import type { Meaning, Reply, RunContext, Target, Upstream, UpstreamRequest } from "./upstream.ts";
 
 const READ_TIMEOUT_MS = 4_000;
 const NO_METHOD = "The tenant's upstream says that it does not have this method.";
@@ -252,10 +253,19 @@ function deletedRun(context: Target & { readonly cancelledAt: number }): ReadRun
   };
 }
 
+/** What a reply means where its status alone does not tell, by the adapter or by what all servers say. */
+export function meaningOf({ adapter }: Pick<Connection, "adapter">, reply: Reply): Meaning | null {
+  const own = adapter.meaning(reply);
+  const { status } = reply;
+  if (own !== null || status < 400) return own;
+  if (isMalformedId(status, problemIn(reply))) return "run_not_found";
+  return status === 403 && forbiddenBy(reply) === "run" ? "run_not_found" : null;
+}
+
 /** What a reply that is no success means to the caller. None of its text goes any further. */
 export function refusalFor(connection: Connection, reply: UpstreamReply): Refusal {
   const detail = `the upstream answered ${reply.status}`;
-  const meaning = connection.adapter.meaning(reply);
+  const meaning = meaningOf(connection, reply);
   if (meaning === "unsupported_by_upstream" || (meaning === null && reply.status === 501)) {
     return new Refusal("unsupported_by_upstream", { detail, words: NO_METHOD });
   }
@@ -272,5 +282,20 @@ export function refusalFor(connection: Connection, reply: UpstreamReply): Refusa
       retryAfterSeconds: retryAfterSeconds ?? 1,
     });
   }
-  return new Refusal("upstream_error", { detail, retryAfterSeconds });
+  const forbidden = reply.status === 403 ? forbiddenBy(reply) : "key";
+  const why = typeof forbidden === "string" ? "" : `: ${forbidden.because}`;
+  return new Refusal("upstream_error", { detail: `${detail}${why}`, retryAfterSeconds });
+}
+
+/** What the refusal of a cancel means, of a run that a read has shown to go on. */
+export function cancelRefusalFor(connection: Connection, reply: UpstreamReply): Refusal {
+  const refusal = refusalFor(connection, reply);
+  const { status } = reply;
+  const detail = `the upstream answered ${status} to the cancel of a run that goes on`;
+  const isUnfound = refusal.reason === "upstream_error" && (status === 404 || status === 405);
+  if (refusal.reason !== "run_not_found" && !isUnfound) return refusal;
+  if (isOfRoute(status, problemIn(reply))) {
+    return new Refusal("unsupported_by_upstream", { detail, words: NO_METHOD });
+  }
+  return new Refusal("upstream_error", { detail });
 }

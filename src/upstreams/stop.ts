@@ -1,23 +1,28 @@
 // Stops one run and says what is true afterwards. The reply to a cancel is a hint; the run's state
 // decides. Never sends a second cancel before it has read the run.
 import { asRefusal, type Reason, Refusal } from "../failure.ts";
+import { normaliseRun } from "../runs/normalise.ts";
 import { type Outcome, outcomeOf } from "../runs/outcome.ts";
 import { isTerminal, type Run, type RunStatus } from "../runs/run.ts";
+import { knownStatus } from "../runs/status.ts";
 import { type Connection, exchange, type UpstreamReply } from "./call.ts";
+import { member } from "./json.ts";
 import { listActiveRuns } from "./list.ts";
+import { isFailure } from "./problem.ts";
 import {
   bounded,
+  cancelRefusalFor,
   fetchRun,
+  meaningOf,
   type ReadRun,
   readUpstreamRun,
   recalled,
-  refusalFor,
   type UpstreamTools,
   unseenRun,
   windingDown,
 } from "./read.ts";
 import { UnreadBody } from "./room.ts";
-import type { Target, Upstream } from "./upstream.ts";
+import type { Meaning, Target, Upstream } from "./upstream.ts";
 
 /** The share of what is left of the deadline that a cancel may take: the run has to be read as well. */
 const CANCEL_SHARE = 0.7;
@@ -173,7 +178,7 @@ async function cancelAndDecide(
     const earlier = await recalled(tools, connection, target);
     const read = await readWith({ cancelledAt: earlier, sentAt }).catch((error: unknown) => {
       const refusal = asRefusal(error);
-      if (answer.kind === "refused_by_state") throw refusal;
+      if (answer.kind === "refused_by_state" || answer.kind === "unfound") throw refusal;
       if (wasTooLarge(answer) && refusal instanceof UnreadBody) return null;
       throw sentAt === null ? answer.refusal : afterLostReply(answer.refusal, refusal);
     });
@@ -266,6 +271,8 @@ function cannot(words: string): Refusal {
 type CancelAnswer =
   | { readonly kind: "accepted"; readonly reply: UpstreamReply }
   | { readonly kind: "refused_by_state" }
+  /** There is no such run, or no such address, or nothing to cancel: the run tells. `refusal`: if it goes on. */
+  | { readonly kind: "unfound"; readonly refusal: Refusal }
   /** Nothing was done. Asked again after `pauseMs` it may be; null: it will not. */
   | { readonly kind: "declined"; readonly refusal: Refusal; readonly pauseMs: number | null }
   /** It may have been done all the same; `isAnswered`: with an error, so that it is not on its way any more. */
@@ -307,18 +314,20 @@ async function sendCancel(
   if (reply.unread !== null && adapter.answersWhenDone) {
     return { kind: "lost", refusal: reply.unread, isAnswered: false };
   }
-  const meaning = adapter.meaning(reply);
+  const meaning = meaningOf(connection, reply);
   if (reply.status < 300 || meaning === "accepted") {
     trace.accepted = true;
     return { kind: "accepted", reply };
   }
-  const refusal = refusalFor(connection, reply);
+  const refusal = cancelRefusalFor(connection, reply);
   const declined = { kind: "declined", refusal } as const;
   // Whatever the second is told, the first may have arrived, and may be why.
   if (trace.attempts > 1) return { ...declined, pauseMs: null };
-  if (meaning === "refused_by_state") return { kind: "refused_by_state" };
-  if (meaning !== null) throw refusal;
   const { status, retryAfterSeconds } = reply;
+  if (meaning === "refused_by_state") return { kind: "refused_by_state" };
+  const isUnfound = meaning === null ? UNFOUND.includes(status) : ABOUT_RUN.includes(meaning);
+  if (isUnfound) return { kind: "unfound", refusal };
+  if (meaning !== null) throw refusal;
   const isBusy = status === 429 || status === 503;
   if (isBusy && retryAfterSeconds !== undefined) {
     const pauseMs = retryAfterSeconds * 1_000 + jitter(tools);
@@ -337,6 +346,9 @@ function jitter({ random }: UpstreamTools): number {
 }
 
 const UNEXPLAINED: readonly number[] = [400, 409, 422];
+const UNFOUND: readonly number[] = [404, 405, 410];
+/** An unknown run and one that has ended are refused in the same words by some, and so is an unknown address. */
+const ABOUT_RUN: readonly Meaning[] = ["run_not_found", "unsupported_by_upstream"];
 
 /**
  * What leaves open whether the cancel arrived: the connection broke, the answer came too late, or
@@ -364,14 +376,21 @@ async function confirm(
   const accepted = { accepted: true, ...known } as const;
   const said = attempt(() => runSaid(adapter, reply.body, target, nowSeconds));
   const goesOn = !(said instanceof Refusal) && !isTerminal(said.status);
-  if (goesOn && adapter.answersWhenDone && said.status !== "cancelling") {
+  const hasDoneNothing = goesOn && adapter.answersWhenDone && said.status !== "cancelling";
+  const saysNothing = said instanceof Refusal && !acknowledges(adapter, reply, target);
+  if (hasDoneNothing || saysNothing) {
     // Taken perhaps, and perhaps not: nothing that the ledger should remember.
     trace.accepted = false;
     const sent = { cancelledAt: null, sentAt: nowSeconds };
-    const read = await readWith(sent).catch((error: unknown) => {
-      throw new Refusal("outcome_unknown", { detail: asRefusal(error).message });
-    });
-    return judge(read, isTerminal(read.run.status), before?.run.status ?? null, sent);
+    const read = await readWith(sent).catch(asRefusal);
+    if (!(read instanceof Refusal)) {
+      return judge(read, isTerminal(read.run.status), before?.run.status ?? null, sent);
+    }
+    if (before === null) throw new Refusal("outcome_unknown", { detail: read.message });
+    const { run } = before;
+    const { retryAfterSeconds: pollAfterSeconds } = read;
+    const left = { accepted: false, ...sent, object: null, pollAfterSeconds } as const;
+    return { ...left, run, outcome: "not_confirmed" };
   }
   if (goesOn) {
     const pollAfterSeconds = reply.retryAfterSeconds;
@@ -381,7 +400,7 @@ async function confirm(
   const read = await readWith(known).catch(asRefusal);
   if (!(read instanceof Refusal)) return judge(read, true, before?.run.status ?? null, known);
   const unseen = read instanceof UnreadBody ? unseenRun(target, "cancelling") : null;
-  const last = said instanceof Refusal ? (before?.run ?? unseen) : said;
+  const last = said instanceof Refusal ? (before?.run ?? unseen ?? goneRun(read, target)) : said;
   if (last === null) throw new Refusal("outcome_unknown", { detail: read.message });
   if (isTerminal(last.status) && last.status !== "cancelled") {
     const outcome = `already_${last.status}` as const;
@@ -391,6 +410,31 @@ async function confirm(
   const pollAfterSeconds = read.retryAfterSeconds;
   const run = windingDown(last);
   return { ...accepted, run, outcome: "not_confirmed", object: null, pollAfterSeconds };
+}
+
+const ON_ITS_WAY: readonly unknown[] = ["cancelling", "cancelled"];
+
+/**
+ * An answer that is not the run, and yet says that the cancel was taken. Success that is none comes with an error in
+ * its body, as a page of what stands before the server, or as an object that is something else.
+ */
+function acknowledges(
+  { acknowledgesOnly }: Upstream,
+  { status, body, text, unread }: UpstreamReply,
+  { runId }: Target,
+): boolean {
+  // An adapter has known it for one, or it was too large to look at.
+  if (status >= 300 || unread !== null) return true;
+  if (isFailure(body) || /^\s*</.test(text)) return false;
+  const id = member(body, "run_id") ?? (acknowledgesOnly ? undefined : member(body, "id"));
+  if (id !== undefined && id !== runId) return false;
+  return acknowledgesOnly || ON_ITS_WAY.includes(knownStatus(member(body, "status")));
+}
+
+/** A run that the upstream took a cancel of and does not know any more: a stateless one goes with its thread. */
+function goneRun({ reason }: Refusal, target: Target): Run | null {
+  if (reason !== "run_not_found") return null;
+  return normaliseRun({ id: target.runId, status: "cancelling" }, target);
 }
 
 /**

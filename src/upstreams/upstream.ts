@@ -102,6 +102,8 @@ export interface Upstream {
    * with a run that merely goes on has done nothing.
    */
   readonly answersWhenDone: boolean;
+  /** A cancel that was taken need not be answered with the run: any answer that reports no failure will do. */
+  readonly acknowledgesOnly: boolean;
   /** A second cancel, when the first may not have arrived, does no harm to anything else. */
   readonly repeatsCancel: boolean;
   /** A cancel deletes the run and what it has done: afterwards the upstream does not know it. */
@@ -119,7 +121,10 @@ export interface Upstream {
    * reply. Any other id stays an error.
    */
   asAsked(body: unknown, target: Target, options: UpstreamOptions): unknown;
-  /** What a reply, to a cancel or to a read, means here; null leaves it to its status. */
+  /**
+   * What a reply, to a cancel or to a read, means here; null leaves it to its status, and to what all servers say
+   * of a malformed id or of a 403.
+   */
   meaning(reply: Reply): Meaning | null;
   /**
    * The body of a read, or of a cancel that answers with the run, as a Run. Throws
@@ -173,6 +178,7 @@ export const USUAL = {
   readsFirst: () => false,
   hitsActiveRun: false,
   answersWhenDone: false,
+  acknowledgesOnly: false,
   repeatsCancel: true,
   deletesRun: () => false,
   knowsState: () => true,

@@ -61,12 +61,13 @@ describe("the world's upstreams, over HTTP", () => {
         expect(seen, body).toEqual(expected);
         for (const text of [
           ...(given.expected.hides ?? []),
-          ...(given.then?.expected.hides ?? []),
+          ...(given.afterwards?.expected.hides ?? []),
         ]) {
           expect(told).not.toContain(text);
           expect(gateway.output()).not.toContain(text);
         }
       }
+      for (const words of given.expected.logs ?? []) expect(gateway.output()).toContain(words);
       expect(world.unexpected).toEqual([]);
     },
   );

@@ -183,20 +183,26 @@ function stopCases(replies: Replies, adapter: Upstream): Case[] {
     ...cancelCases("a run that wins the race", replies.lostRace, "already_completed", replies),
     ...settledCases(replies, adapter),
     ...unconfirmedCases(replies, looksFirst(replies, adapter)),
-    ...malformedCases(replies, looksFirst(replies, adapter)),
-    ...refusedCases(replies).map((given) => ({
-      ...given,
-      name: `refuses ${given.name}`,
-      firstRead: replies.active.before,
-      sends: ["cancel"] as const,
-    })),
+    ...malformedCases(replies, adapter),
+    ...refusedCases(replies).map((given) => {
+      // An address that is not there may be the cancel's alone: the run is asked for.
+      const isWrong = given.replies[0] === replies.wrongAddress;
+      return {
+        ...given,
+        name: `refuses ${given.name}`,
+        firstRead: replies.active.before,
+        replies: isWrong ? [...given.replies, ...given.replies] : given.replies,
+        sends: isWrong ? (["cancel", "read"] as const) : (["cancel"] as const),
+      };
+    }),
     ...repeatedCases(replies, adapter),
     ...replies.unfound.map(({ name, target, cancel, read }) => ({
       name: `knows nothing of ${name}`,
       target,
       firstRead: read,
-      replies: [cancel],
-      sends: ["cancel"] as const,
+      // Some say the same of a run that has ended.
+      replies: cancel.status < 300 ? [cancel] : [cancel, read],
+      sends: cancel.status < 300 ? (["cancel"] as const) : (["cancel", "read"] as const),
       ends: { failure: "run_not_found" } as const,
     })),
     ...dialectCases(replies),
@@ -310,37 +316,41 @@ function unconfirmedCases(replies: Replies, isSeen: boolean): Case[] {
 }
 
 /** A 200 that is no run: what was done shows only in a read. */
-function malformedCases(replies: Replies, isSeen: boolean): Case[] {
+function malformedCases(replies: Replies, adapter: Upstream): Case[] {
   const { target, before, after } = replies.lostRace;
   const sends = ["cancel", "read"] as const;
-  return malformed(replies).flatMap(([name, body]): Case[] => [
-    {
-      name: `reads the run when the cancel is answered with ${name}`,
-      target,
-      firstRead: before,
-      replies: [body, after],
-      sends,
-      ends: { outcome: "already_completed", status: "completed" },
-    },
-    {
-      name: `does not know the outcome when everything is answered with ${name}`,
-      target,
-      firstRead: before,
-      replies: [body, body],
-      sends,
-      ends: isSeen
-        ? { outcome: "not_confirmed", status: "cancelling" }
-        : { failure: "outcome_unknown" },
-    },
-    {
-      name: `claims nothing when everything since is answered with ${name}`,
-      target,
-      before,
-      replies: [body, body],
-      sends,
-      ends: { outcome: "not_confirmed", status: "cancelling" },
-    },
-  ]);
+  return malformed(replies).flatMap(([name, body]): Case[] => {
+    const isOther = name === "a web page" || /^\{.*"run_id".*\}$/s.test(body.body.trim());
+    const isTaken = adapter.acknowledgesOnly && !isOther;
+    const status = isTaken ? "cancelling" : "in_progress";
+    const unread = { outcome: "not_confirmed", status } as const;
+    return [
+      {
+        name: `reads the run when the cancel is answered with ${name}`,
+        target,
+        firstRead: before,
+        replies: [body, after],
+        sends,
+        ends: { outcome: "already_completed", status: "completed" },
+      },
+      {
+        name: `does not know the outcome when everything is answered with ${name}`,
+        target,
+        firstRead: before,
+        replies: [body, body],
+        sends,
+        ends: looksFirst(replies, adapter) ? unread : { failure: "outcome_unknown" },
+      },
+      {
+        name: `claims nothing when everything since is answered with ${name}`,
+        target,
+        before,
+        replies: [body, body],
+        sends,
+        ends: unread,
+      },
+    ];
+  });
 }
 
 function malformed({ active, wrongTypes }: Replies): [string, WireReply][] {

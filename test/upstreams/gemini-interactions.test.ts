@@ -319,7 +319,7 @@ describe("an error", () => {
   });
 
   it("is of a missing interaction wherever nothing says that the method is missing", () => {
-    for (const body of [undefined, null, [], {}, "Method not found.", [[]], { error: "x" }]) {
+    for (const body of [undefined, null, [], {}, "Not found.", [[]], { error: "x" }]) {
       const reply = { status: 404, body, text: "", origin: "https://x.test" };
       expect(geminiInteractions.meaning(reply)).toBe("run_not_found");
     }

@@ -1,6 +1,7 @@
 // What LangGraph's words mean, told from the recordings of its own server and from its docs.
 import { describe, expect, it, test } from "vitest";
 import { langgraph } from "../../src/upstreams/langgraph.ts";
+import { meaningOf } from "../../src/upstreams/read.ts";
 import type { Reply, RunContext } from "../../src/upstreams/upstream.ts";
 import { langgraphReplies } from "./replies/langgraph.ts";
 import { type Exchange, plain, type WireReply } from "./replies/replies.ts";
@@ -221,12 +222,13 @@ describe("a refusal", () => {
   it("of an id that is no UUID is that of an unknown run, and none of its state", () => {
     if (badRequest === undefined) expect.fail("recorded");
     expect(badRequest.cancel.status).toBe(400);
-    expect(langgraph.meaning(replyOf(badRequest.cancel))).toBe("run_not_found");
+    const meaning = (reply: WireReply) => meaningOf({ adapter: langgraph }, replyOf(reply));
+    expect(meaning(badRequest.cancel)).toBe("run_not_found");
     const python = plain(422, '{"detail":"Invalid run ID: must be a UUID"}');
-    expect(langgraph.meaning(replyOf(python))).toBe("run_not_found");
+    expect(meaning(python)).toBe("run_not_found");
     // Only these two statuses are how a server puts it.
-    expect(langgraph.meaning(replyOf({ ...python, status: 409 }))).toBe("refused_by_state");
-    expect(langgraph.meaning(replyOf({ ...python, status: 500 }))).toBeNull();
+    expect(meaning({ ...python, status: 409 })).toBe("refused_by_state");
+    expect(meaning({ ...python, status: 500 })).toBeNull();
   });
 
   it("of 409 is due to its state; what 400 and 422 are about, the run has to tell", () => {

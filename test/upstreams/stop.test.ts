@@ -164,8 +164,10 @@ describe("cancelled is said only when a read says so", () => {
   });
 
   it("an answer without a run and a read that fails: unknown, yet accepted", async () => {
-    const { result } = await stop([NOTHING, BROKEN]);
+    const { result } = await stop([NOTHING, BROKEN], null, { acknowledgesOnly: true });
     expect(result).toMatchObject({ failure: "outcome_unknown", accepted: true, after: null });
+    const silent = (await stop([NOTHING, BROKEN])).result;
+    expect(silent).toMatchObject({ failure: "outcome_unknown", accepted: false, after: null });
   });
 
   it("an answer that names another thread undoes nothing: what was done is told", async () => {
@@ -271,7 +273,6 @@ function keepingContext(contexts: RunContext[]): Upstream["toRun"] {
 
 describe("a cancel that fails for a reason", () => {
   it.each([
-    ["an unknown run", UNKNOWN, "run_not_found"],
     ["a bad key", json(401, "{}"), "upstream_rejected_credentials"],
     ["a limit", json(429, "{}"), "upstream_rate_limited"],
     ["a method that the server does not have", json(501, "{}"), "unsupported_by_upstream"],
@@ -280,6 +281,36 @@ describe("a cancel that fails for a reason", () => {
     const { result, sent } = await stop([reply], runThatIs("in_progress"));
     expect(result).toMatchObject({ failure, attempts: 1, accepted: false, after: null });
     expect(sent).toEqual(["POST"]);
+  });
+
+  it.each([
+    ["an unknown run", UNKNOWN, UNKNOWN, { failure: "run_not_found" }],
+    ["a run that has ended", UNKNOWN, says("completed"), { outcome: "already_completed" }],
+    [
+      "a run that goes on",
+      json(404, '{"detail":"Nope"}'),
+      says("queued"),
+      { failure: "upstream_error" },
+    ],
+    [
+      "an unknown address",
+      json(404, '{"detail":"Not Found"}'),
+      says("queued"),
+      { failure: "unsupported_by_upstream" },
+    ],
+    [
+      "a method that is not allowed",
+      json(405, "{}"),
+      says("queued"),
+      { failure: "unsupported_by_upstream" },
+    ],
+    ["a run that cannot be read", UNKNOWN, BROKEN, { failure: "upstream_error" }],
+  ])("by 404 or 405 is explained by a read, of %s", async (_, reply, read, end) => {
+    for (const before of [null, runThatIs("in_progress")]) {
+      const { result, sent } = await stop([reply, read], before);
+      expect(result).toMatchObject({ ...end, attempts: 1, accepted: false });
+      expect(sent).toEqual(["POST", "GET"]);
+    }
   });
 
   it("keeps what the upstream answered, for the record", async () => {

@@ -44,6 +44,10 @@ export interface Expected {
     readonly code?: string | null;
     readonly result?: string | null;
   };
+  /** The header `retry-after`. */
+  readonly retryAfter?: string;
+  /** Texts that the log must have. */
+  readonly logs?: readonly string[];
   /** Texts that must be neither in the answer, nor in an event, nor in the log. */
   readonly hides?: readonly string[];
 }
@@ -67,7 +71,7 @@ export interface WorldCase {
   readonly asked: Asked;
   readonly expected: Expected;
   /** What is asked afterwards, and what must come of that. */
-  readonly then?: { readonly asked: Asked; readonly expected: Expected };
+  readonly afterwards?: { readonly asked: Asked; readonly expected: Expected };
 }
 
 export const stop = (thread: string, run: string): Asked => ({

@@ -600,7 +600,584 @@ const echoes: readonly WorldCase[] = ECHOES.flatMap(([name, spelled]): WorldCase
   ];
 });
 
+// ── U1: a refusal of the cancel that comes as 404 or 405 ────────────────────────────────────────
+
+const graph = (status: string) =>
+  ok({ run_id: "run_1", thread_id: "thread_1", assistant_id: "asst_1", status, metadata: OWN });
+const said = (status: number, body: unknown) => ({ status, body });
+const detail = (status: number, words: unknown) => said(status, { detail: words });
+const openai = (status: number, message: string, more: object = {}) =>
+  said(status, {
+    error: { message, type: "invalid_request_error", param: null, code: null, ...more },
+  });
+
+/** Of the run, as far as it says anything. */
+const OF_RUN: readonly { readonly status: number; readonly body?: unknown }[] = [
+  detail(404, "No matching runs to cancel. Please verify the thread ID and run IDs."),
+  detail(404, "Run not found"),
+  openai(404, "No run found with id 'run_1'."),
+  said(404, { error: "not_found", message: "Run 'run_1' not found", details: null }),
+  said(410, { detail: "The run is gone." }),
+];
+/** Of the address alone. */
+const OF_ROUTE: readonly { readonly status: number; readonly body?: unknown }[] = [
+  detail(404, "Not Found"),
+  said(404, "404 Not Found"),
+  said(404, "404 page not found"),
+  said(404, "<!DOCTYPE html><html><body><pre>Cannot POST /cancel</pre></body></html>"),
+  said(404, { statusCode: 404, message: "Cannot POST /cancel", error: "Not Found" }),
+  said(404, { message: "Route POST:/cancel not found", error: "Not Found", statusCode: 404 }),
+  openai(404, "Invalid URL (POST /v1/responses/run_1/cancel)"),
+  openai(404, "Unknown request URL: POST /v1/cancel.", { code: "unknown_url" }),
+  said(404, { error: { code: "404", message: "Resource not found" } }),
+  { status: 404 },
+  { status: 405 },
+  detail(405, "Method Not Allowed"),
+];
+
+/** The states of a run on each wire, and where its two addresses are. */
+const WIRES = [
+  {
+    upstream: ASSISTANTS,
+    base: THREADS_RUN,
+    moving: ok(run("in_progress")),
+    done: ok(run("completed")),
+    isSeen: true,
+  },
+  {
+    upstream: LANGGRAPH,
+    base: THREADS_RUN,
+    moving: graph("running"),
+    done: graph("success"),
+    isSeen: false,
+  },
+  {
+    upstream: RESPONSES,
+    base: "/responses/run_1",
+    moving: ok(response("in_progress", { id: "run_1" })),
+    done: ok(response("completed", { id: "run_1" })),
+    isSeen: true,
+  },
+  {
+    upstream: GEMINI,
+    base: "/interactions/run_1",
+    moving: ok({ id: "run_1", status: "in_progress", labels: OWN }),
+    done: ok({ id: "run_1", status: "completed", labels: OWN }),
+    isSeen: true,
+  },
+] as const;
+
+const refusals: readonly WorldCase[] = WIRES.flatMap((wire) =>
+  [...OF_RUN, ...OF_ROUTE].flatMap((refusal): WorldCase[] => {
+    const { upstream, base, moving, done, isSeen } = wire;
+    const isOfRoute = OF_ROUTE.includes(refusal);
+    const cancel = `POST ${base}/cancel`;
+    const read = `GET ${base}`;
+    const asked = stop("thread_1", "run_1");
+    const what = `${refusal.status} ${JSON.stringify(refusal.body) ?? "of nothing"}`;
+    const goesOn = isOfRoute
+      ? ({ status: 501, code: "unsupported_by_upstream" } as const)
+      : ({ status: 502, code: "upstream_error" } as const);
+    // Only where nothing else is read first does it matter what proves the ownership.
+    const sources = isSeen ? (["credential"] as const) : (["credential", "metadata"] as const);
+    const isFirst = refusal === OF_RUN[0] || refusal === OF_ROUTE[0];
+    return sources.flatMap((ownership): WorldCase[] => {
+      const isReadBefore = isSeen || ownership === "metadata";
+      const first = isReadBefore ? [moving] : [];
+      const reads = first.length + 1;
+      const common = { row: "U1", upstream, ownership, asked } as const;
+      const always: readonly WorldCase[] = [
+        {
+          ...common,
+          name: `${what}, of a run that has ended`,
+          script: { [read]: [...first, done], [cancel]: refusal },
+          expected: { status: 200, outcome: "already_completed", cancels: 1, reads },
+        },
+        {
+          ...common,
+          name: `${what}, of a run that goes on`,
+          script: { [read]: [...first, moving], [cancel]: refusal },
+          expected: { ...goesOn, cancels: 1, reads },
+        },
+      ];
+      if (!isFirst) return [...always];
+      return [
+        ...always,
+        {
+          ...common,
+          name: `${what}, of a run that is gone`,
+          script: { [read]: [...first, said(404, { detail: "Run not found" })], [cancel]: refusal },
+          expected: { ...NOT_FOUND, cancels: 1, reads },
+        },
+        {
+          ...common,
+          name: `an unknown run costs one read, or one and a cancel: ${what}`,
+          script: { [read]: said(404, { detail: "Run not found" }), [cancel]: refusal },
+          expected: { ...NOT_FOUND, cancels: isReadBefore ? 0 : 1, reads: 1 },
+        },
+      ];
+    });
+  }),
+);
+
+const alone: readonly WorldCase[] = [
+  { done: response("completed"), outcome: "already_completed" },
+  { done: response("failed"), outcome: "already_failed" },
+].map(
+  ({ done, outcome }): WorldCase => ({
+    row: "U1",
+    name: `404, of a response that is named alone and is ${outcome}`,
+    upstream: RESPONSES,
+    ownership: "credential",
+    script: {
+      "GET /responses/resp_1": ok(done),
+      "POST /responses/resp_1/cancel": detail(404, "Not Found"),
+    },
+    asked: stopResponse("resp_1"),
+    expected: { status: 200, outcome, cancels: 1, reads: 1 },
+  }),
+);
+
+const agents: readonly WorldCase[] = [
+  { refusal: { status: 405 }, after: turn("in_progress"), expected: { status: 501 } },
+  {
+    refusal: detail(404, "Session not found"),
+    after: turn("in_progress"),
+    expected: { status: 502 },
+  },
+  { refusal: { status: 404 }, after: turn("completed"), expected: { status: 200 } },
+].map(
+  ({ refusal, after, expected }): WorldCase => ({
+    row: "U1",
+    name: `${refusal.status} to the event that cancels, of a turn that is ${after.status}`,
+    upstream: AGENTS,
+    ownership: "metadata",
+    script: {
+      "GET /agents/sessions/thread_1": SESSION,
+      "GET /agents/sessions/thread_1/turns/run_1": [ok(turn("in_progress")), ok(after)],
+      "POST /agents/sessions/thread_1/events": refusal,
+    },
+    asked: stop("thread_1", "run_1"),
+    expected: { ...expected, cancels: 1 },
+  }),
+);
+
+// ── U6: an id that the server calls malformed ───────────────────────────────────────────────────
+
+const MALFORMED = [
+  openai(400, "Invalid 'response_id': 'run_1'. Expected an ID that begins with 'resp'.", {
+    param: "response_id",
+    code: "invalid_value",
+  }),
+  openai(400, "Invalid 'run_id': string too long. Expected a string with maximum length 64.", {
+    param: "run_id",
+    code: "string_above_max_length",
+  }),
+  openai(400, "That is none.", { param: "thread_id", code: "invalid_value" }),
+  detail(422, "Invalid run ID: must be a UUID"),
+  detail(422, [
+    {
+      type: "uuid_parsing",
+      loc: ["path", "run_id"],
+      msg: "Input should be a valid UUID",
+      input: "x",
+    },
+  ]),
+  detail(422, [{ type: "string_pattern_mismatch", loc: ["path", "thread_id"], msg: "No match" }]),
+  detail(400, "badly formed hexadecimal UUID string"),
+  said(400, {
+    error: {
+      code: 400,
+      message: "Request contains an invalid argument.",
+      status: "INVALID_ARGUMENT",
+      details: [{ fieldViolations: [{ field: "name", description: "Invalid interaction name." }] }],
+    },
+  }),
+  said(400, [
+    { error: { code: 400, message: "Invalid interaction id: run_1", status: "INVALID_ARGUMENT" } },
+  ]),
+  said(400, {
+    success: false,
+    error: {
+      name: "ZodError",
+      issues: [{ code: "invalid_string", message: "No.", path: ["run_id"] }],
+    },
+  }),
+  said(400, { object: "error", message: "Invalid 'response_id': 'run_1'", code: 400 }),
+] as const;
+const NOT_ABOUT_THE_ID = [
+  openai(400, "Unsupported parameter.", { param: "stream", code: "unsupported_parameter" }),
+  openai(400, "No.", { param: "response_id" }),
+  detail(422, [{ type: "missing", loc: ["body", "action"], msg: "Field required" }]),
+];
+
+const malformedIds: readonly WorldCase[] = WIRES.flatMap(({ upstream, base, isSeen }) =>
+  SOURCES.flatMap((ownership): WorldCase[] => {
+    const asked = stop("thread_1", "run_1");
+    const isReadBefore = isSeen || ownership === "metadata";
+    const scriptOf = (reply: { status: number; body: unknown }) => ({
+      [`GET ${base}`]: reply,
+      [`POST ${base}/cancel`]: reply,
+    });
+    const common = { row: "U6", upstream, ownership, asked } as const;
+    return [
+      ...(ownership === "credential" ? MALFORMED : MALFORMED.slice(0, 2)).map(
+        (reply): WorldCase => ({
+          ...common,
+          name: `is not found: ${JSON.stringify(reply.body)}`,
+          script: scriptOf(reply),
+          expected: { ...NOT_FOUND, cancels: isReadBefore ? 0 : 1, reads: 1 },
+        }),
+      ),
+      ...(ownership === "credential" ? NOT_ABOUT_THE_ID : []).map(
+        (reply): WorldCase => ({
+          ...common,
+          name: `of something else it is an error: ${JSON.stringify(reply.body)}`,
+          script: scriptOf(reply),
+          expected: { status: 502, code: "upstream_error", cancels: isReadBefore ? 0 : 1 },
+        }),
+      ),
+    ];
+  }),
+);
+
+// ── U7: success that is none ────────────────────────────────────────────────────────────────────
+
+const NO_SUCCESS: readonly [name: string, body: unknown][] = [
+  ["an error", { error: { message: "The backend is gone.", code: 502 } }],
+  ["an error in a word", { error: "bad gateway" }],
+  ["a detail", { detail: "Internal error" }],
+  ["a page", "<!DOCTYPE html><html><body>Sign in</body></html>"],
+  ["failure", { success: false }],
+];
+const NO_RUN: readonly [name: string, body: unknown][] = [
+  ...NO_SUCCESS,
+  ["an empty object", {}],
+  ["nothing", undefined],
+  ["another object", { id: "run_2", run_id: "run_2", status: "cancelled" }],
+  ["a list", []],
+];
+
+const noSuccess: readonly WorldCase[] = WIRES.flatMap(({ upstream, base, moving, done, isSeen }) =>
+  (upstream === LANGGRAPH ? NO_SUCCESS : NO_RUN).flatMap(([name, body]): WorldCase[] => {
+    const read = `GET ${base}`;
+    const first = isSeen ? [moving] : [];
+    const common = {
+      row: "U7",
+      upstream,
+      ownership: "credential",
+      asked: stop("thread_1", "run_1"),
+    } as const;
+    const cancel = { [`POST ${base}/cancel`]: { status: 200, body } };
+    const later = { asked: look("thread_1", "run_1") } as const;
+    return [
+      {
+        ...common,
+        name: `${name} is not taken for a cancel, and not remembered`,
+        script: { ...cancel, [read]: [...first, moving] },
+        expected: {
+          status: 200,
+          outcome: "not_confirmed",
+          answer: { status: "in_progress" },
+          cancels: 1,
+        },
+        afterwards: {
+          ...later,
+          expected: { status: 200, answer: { status: "in_progress" }, cancels: 0 },
+        },
+      },
+      {
+        ...common,
+        name: `${name}, and the run has ended`,
+        script: { ...cancel, [read]: [...first, done] },
+        expected: { status: 200, outcome: "already_completed", cancels: 1 },
+      },
+      {
+        ...common,
+        name: `${name}, and the run cannot be read`,
+        script: { ...cancel, [read]: [...first, { status: 500, body: "" }] },
+        expected: isSeen
+          ? { status: 200, outcome: "not_confirmed", cancels: 1 }
+          : { status: 504, code: "outcome_unknown", cancels: 1 },
+      },
+    ];
+  }),
+);
+
+const silentSuccess: readonly WorldCase[] = (
+  [
+    [202, undefined],
+    [204, undefined],
+    [200, {}],
+    [200, null],
+  ] as const
+).map(
+  ([status, body]): WorldCase => ({
+    row: "U7",
+    name: `${status} with ${JSON.stringify(body) ?? "nothing"} is how LangGraph takes a cancel`,
+    upstream: LANGGRAPH,
+    ownership: "credential",
+    script: {
+      [`POST ${THREADS_RUN}/cancel`]: { status, ...(body === undefined ? {} : { body }) },
+      [`GET ${THREADS_RUN}`]: [graph("running"), graph("interrupted")],
+    },
+    asked: stop("thread_1", "run_1"),
+    expected: { status: 200, outcome: "cancelling", cancels: 1 },
+    afterwards: {
+      asked: look("thread_1", "run_1"),
+      expected: { status: 200, answer: { status: "cancelled" }, cancels: 0 },
+    },
+  }),
+);
+
+// ── U8: a 403 that is not about the key ─────────────────────────────────────────────────────────
+
+const KEYS = ["first-key-4f1c9a7e20", "second-key-8b2d6e5f31"] as const;
+const FOREIGN = [
+  openai(
+    403,
+    "The response id is not associated with the user, who this key belongs to. To disable this …",
+  ),
+  detail(
+    403,
+    "The response id is not associated with the user, who this key belongs to. To disable …",
+  ),
+  said(403, {
+    error: {
+      code: 403,
+      message: "You do not have permission to access the Interaction run_1 or it may not exist.",
+      status: "PERMISSION_DENIED",
+    },
+  }),
+];
+const ELSEWHERE: readonly [log: string, reply: { status: number; body: unknown }][] = [
+  [
+    "country or region",
+    openai(403, "Country, region, or territory not supported", {
+      type: "request_forbidden",
+      code: "unsupported_country_region_territory",
+    }),
+  ],
+  [
+    "country or region",
+    said(403, {
+      code: "unsupported_country_region_territory",
+      message: "Country, region, or territory not supported",
+    }),
+  ],
+  [
+    "this network",
+    said(403, {
+      error: { code: "403", message: "Access denied due to Virtual Network/Firewall rules." },
+    }),
+  ],
+  [
+    "not enabled",
+    said(403, [
+      {
+        error: {
+          code: 403,
+          message: "The API has not been used in project 1 before or it is disabled.",
+          status: "PERMISSION_DENIED",
+          details: [{ reason: "SERVICE_DISABLED" }],
+        },
+      },
+    ]),
+  ],
+  [
+    "the model",
+    openai(403, "Project `p` does not have access to model `m`", { code: "model_not_found" }),
+  ],
+  [
+    "a page",
+    said(403, "<html><head><title>Attention Required! | Cloudflare</title></head></html>"),
+  ],
+];
+const OF_KEY = [
+  { status: 403 },
+  detail(403, "Forbidden"),
+  openai(403, "You have insufficient permissions for this operation.", { code: "missing_scope" }),
+  said(403, { message: "The security token included in the request is invalid." }),
+  openai(401, "Country, region, or territory not supported", {
+    code: "unsupported_country_region_territory",
+  }),
+  openai(401, "The response id is not associated with the user, who this key belongs to."),
+];
+
+const forbidden: readonly WorldCase[] = WIRES.flatMap(({ upstream, base, isSeen }): WorldCase[] => {
+  const common = {
+    row: "U8",
+    upstream,
+    ownership: "credential",
+    keys: KEYS,
+    asked: stop("thread_1", "run_1"),
+  } as const;
+  const scriptOf = (reply: { status: number; body?: unknown }) => ({
+    [`GET ${base}`]: reply,
+    [`POST ${base}/cancel`]: reply,
+  });
+  const cancels = isSeen ? 0 : 1;
+  return [
+    ...FOREIGN.map(
+      (reply): WorldCase => ({
+        ...common,
+        name: `of another's run is not found: ${JSON.stringify(reply.body)}`,
+        script: scriptOf(reply),
+        expected: { ...NOT_FOUND, cancels, reads: 1 },
+      }),
+    ),
+    ...ELSEWHERE.map(
+      ([log, reply]): WorldCase => ({
+        ...common,
+        name: `of ${log} tries no second key: ${JSON.stringify(reply.body)}`,
+        script: scriptOf(reply),
+        expected: {
+          status: 502,
+          code: "upstream_error",
+          cancels,
+          reads: isSeen ? 1 : 0,
+          logs: [log],
+        },
+      }),
+    ),
+    ...OF_KEY.map(
+      (reply): WorldCase => ({
+        ...common,
+        name: `of the key tries the second: ${reply.status} ${JSON.stringify(reply) ?? ""}`,
+        script: scriptOf(reply),
+        expected: {
+          status: 502,
+          code: "upstream_rejected_credentials",
+          cancels: isSeen ? 0 : 2,
+          reads: isSeen ? 2 : 0,
+        },
+      }),
+    ),
+  ];
+});
+
+// ── U10: error bodies in another shape ──────────────────────────────────────────────────────────
+
+const IN_OTHER_SHAPES = (words: string) => [
+  openai(400, words),
+  said(400, { object: "error", message: words, type: "BadRequestError", param: null, code: 400 }),
+  said(400, { error: words }),
+  detail(400, words),
+  detail(400, [{ type: "value_error", loc: ["body"], msg: words }]),
+  detail(400, { error: { message: words } }),
+  said(400, [{ error: { code: 400, message: words, status: "FAILED_PRECONDITION" } }]),
+  said(400, { type: "about:blank", title: "Bad Request", status: 400, detail: words }),
+  said(400, { error: { error: { message: words } } }),
+  said(400, {
+    error: { message: `OpenAIException - ${JSON.stringify({ error: { message: words } })}` },
+  }),
+  said(400, { message: words }),
+  said(400, words),
+];
+
+const shapes: readonly WorldCase[] = [
+  ...IN_OTHER_SHAPES("Cannot cancel a synchronous response.").map(
+    (reply): WorldCase => ({
+      row: "U10",
+      name: `a state that refuses is read in ${JSON.stringify(reply.body)}`,
+      upstream: RESPONSES,
+      ownership: "credential",
+      script: {
+        "GET /responses/resp_1": ok(response("in_progress")),
+        "POST /responses/resp_1/cancel": reply,
+      },
+      asked: stop("thread_1", "resp_1"),
+      expected: { status: 200, outcome: "not_confirmed", cancels: 1 },
+    }),
+  ),
+  ...IN_OTHER_SHAPES("Cannot cancel run with status 'completed'.").map(
+    (reply): WorldCase => ({
+      row: "U10",
+      name: `a state that refuses a run is read in ${JSON.stringify(reply.body)}`,
+      upstream: ASSISTANTS,
+      ownership: "credential",
+      script: {
+        [`GET ${THREADS_RUN}`]: ok(run("in_progress")),
+        [`POST ${THREADS_RUN}/cancel`]: reply,
+      },
+      asked: stop("thread_1", "run_1"),
+      expected: { status: 200, outcome: "not_confirmed", cancels: 1 },
+    }),
+  ),
+];
+
+// ── U11: when to come back ──────────────────────────────────────────────────────────────────────
+
+const LIMITS: readonly [headers: Record<string, string>, seconds: string][] = [
+  [{ "retry-after": "59.5" }, "60"],
+  [{ "retry-after": "60" }, "60"],
+  [{ "retry-after": "30.000001" }, "31"],
+  [{ "retry-after-ms": "59500" }, "60"],
+  [{ "retry-after-ms": "59500.5", "retry-after": "1" }, "60"],
+  [{ "retry-after": "-5" }, "1"],
+  [{ "retry-after": "soon" }, "1"],
+  [{ "retry-after": "Fri, 01 Jan 2100 00:00:00 GMT" }, "3600"],
+];
+const limits: readonly WorldCase[] = LIMITS.map(
+  ([headers, retryAfter]): WorldCase => ({
+    row: "U11",
+    name: `${JSON.stringify(headers)} is ${retryAfter} s, and the cancel is sent once`,
+    upstream: LANGGRAPH,
+    ownership: "credential",
+    script: {
+      [`POST ${THREADS_RUN}/cancel`]: { status: 429, headers, body: {} },
+      [`GET ${THREADS_RUN}`]: graph("running"),
+    },
+    asked: stop("thread_1", "run_1"),
+    expected: { status: 429, code: "upstream_rate_limited", retryAfter, cancels: 1 },
+  }),
+);
+
+// ── U12: a stateless run whose thread is gone after the cancel ──────────────────────────────────
+
+const gone: readonly WorldCase[] = SOURCES.flatMap((ownership) =>
+  [{ status: 202 }, { status: 204 }, { status: 200, body: {} }].map(
+    (taken): WorldCase => ({
+      row: "U12",
+      name: `a run that is gone after its cancel (${taken.status}) is not confirmed, and whole`,
+      upstream: LANGGRAPH,
+      ownership,
+      script: {
+        [`GET ${THREADS_RUN}`]: [
+          ...(ownership === "metadata" ? [graph("running")] : []),
+          detail(404, "Thread with ID thread_1 not found"),
+        ],
+        [`POST ${THREADS_RUN}/cancel`]: taken,
+      },
+      asked: stop("thread_1", "run_1"),
+      expected: {
+        status: 200,
+        outcome: "not_confirmed",
+        answer: {
+          id: "run_1",
+          object: "thread.run",
+          thread_id: "thread_1",
+          status: "cancelling",
+          tools: [],
+          usage: null,
+        },
+        cancels: 1,
+      },
+    }),
+  ),
+);
+
 export const STOP_CASES: readonly WorldCase[] = [
+  ...refusals,
+  ...alone,
+  ...agents,
+  ...malformedIds,
+  ...noSuccess,
+  ...silentSuccess,
+  ...forbidden,
+  ...shapes,
+  ...limits,
+  ...gone,
   ...echoes,
   ...crowded,
   ...oddRuns,

@@ -51,13 +51,14 @@ describe("the world's upstreams", () => {
         expect(seen, body).toEqual(expected);
         for (const text of [
           ...(given.expected.hides ?? []),
-          ...(given.then?.expected.hides ?? []),
+          ...(given.afterwards?.expected.hides ?? []),
         ]) {
           expect(told).not.toContain(text);
           expect(lines.join("\n")).not.toContain(text);
         }
         if (expected.code === "run_not_found") notFound.add(body);
       }
+      for (const words of given.expected.logs ?? []) expect(lines.join("\n")).toContain(words);
       expect(world.unexpected).toEqual([]);
       expect(notFound.size).toBeLessThan(2);
     },

@@ -156,8 +156,11 @@ export async function drive(
     authorization_details: grantsOf(given),
   });
   const first = await ask(given.asked, given.expected, token, index, driver);
-  if (given.then === undefined) return [first];
-  return [first, await ask(given.then.asked, given.then.expected, token, index, driver)];
+  if (given.afterwards === undefined) return [first];
+  return [
+    first,
+    await ask(given.afterwards.asked, given.afterwards.expected, token, index, driver),
+  ];
 }
 
 const RUN = /^\/v1\/threads\/([^/]+)\/runs\/([^/]+)/;
@@ -209,6 +212,7 @@ async function ask(
     status: response.status,
     code,
     outcome: response.headers.get("cancel-outcome") ?? undefined,
+    retryAfter: response.headers.get("retry-after") ?? undefined,
     answer: membersOf(expected.answer, answer),
     cancels: calls.filter((line) => !line.startsWith("GET ")).length,
     reads: calls.filter((line) => line.startsWith("GET ")).length,
@@ -220,8 +224,14 @@ async function ask(
   };
   const told = body + JSON.stringify([...response.headers]) + JSON.stringify(events);
   return {
-    seen: membersOf({ ...expected, hides: undefined }, seen) as unknown as Expected,
-    expected: membersOf({ ...expected, hides: undefined }, expected) as unknown as Expected,
+    seen: membersOf(
+      { ...expected, hides: undefined, logs: undefined },
+      seen,
+    ) as unknown as Expected,
+    expected: membersOf(
+      { ...expected, hides: undefined, logs: undefined },
+      expected,
+    ) as unknown as Expected,
     told,
     body,
   };

@@ -157,6 +157,7 @@ export const geminiInteractionsReplies: Replies = {
       before: interaction(),
       replies: [
         json(404, '[{"error":{"code":404,"message":"Method not found.","status":"NOT_FOUND"}}]'),
+        interaction(),
       ],
       ends: "unsupported_by_upstream",
     },

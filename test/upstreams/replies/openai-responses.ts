@@ -350,7 +350,10 @@ function litellm(): Dialect[] {
       target,
       options,
       before: polled("in_progress"),
-      replies: [detail(404, `Polling response ${runId} not found`)],
+      replies: [
+        detail(404, `Polling response ${runId} not found`),
+        detail(404, `Polling response ${runId} not found`),
+      ],
       ends: "run_not_found",
     },
     {
