@@ -267,10 +267,14 @@ interface UpstreamFailure {
   readonly attempts?: number;
 }
 
+/** A bare 404 to a cancel is about its address when the run goes on; to a read, it is about the run. */
+const UNFOUND: Readonly<Record<string, UpstreamFailure>> = {
+  POST: { name: "404", reply: { status: 404 }, status: 501, code: "unsupported_by_upstream" },
+  GET: { name: "404", reply: { status: 404 }, status: 404, code: "run_not_found" },
+};
 const FAILURES: readonly UpstreamFailure[] = [
   { name: "401", reply: { status: 401 }, status: 502, code: "upstream_rejected_credentials" },
   { name: "403", reply: { status: 403 }, status: 502, code: "upstream_rejected_credentials" },
-  { name: "404", reply: { status: 404 }, status: 404, code: "run_not_found" },
   {
     name: "429 with Retry-After",
     reply: { status: 429, headers: { "retry-after": "70" } },
@@ -305,7 +309,7 @@ const FAILURES: readonly UpstreamFailure[] = [
 ];
 
 describe.each(["POST", "GET"])("an upstream that answers %s with", (method) => {
-  it.each(FAILURES)(
+  it.each([...FAILURES, UNFOUND[method] ?? expect.fail("no such method")])(
     "$name",
     async ({ reply, status, code, retryAfter, shouldRetry, attempts = 1 }) => {
       const gateway = await createHarness();

@@ -133,7 +133,8 @@ const ROUTE_WORDS: readonly RegExp[] = [
 export function isOfRoute(status: number, problem: Problem): boolean {
   if (status === 405 || status === 501) return true;
   if (status !== 404) return false;
-  const isSilent = problem.messages.every((message) => message === "");
+  // Nothing at all is what some frameworks answer; an empty object has been made by somebody.
+  const isSilent = problem.messages.length > 0 && problem.messages.every((one) => one === "");
   return (
     isSilent || problem.codes.includes("unknown_url") || ROUTE_WORDS.some((p) => says(problem, p))
   );
