@@ -386,11 +386,10 @@ async function confirm(
     if (!(read instanceof Refusal)) {
       return judge(read, isTerminal(read.run.status), before?.run.status ?? null, sent);
     }
-    if (before === null) throw new Refusal("outcome_unknown", { detail: read.message });
-    const { run } = before;
-    const { retryAfterSeconds: pollAfterSeconds } = read;
-    const left = { accepted: false, ...sent, object: null, pollAfterSeconds } as const;
-    return { ...left, run, outcome: "not_confirmed" };
+    const unread = read instanceof UnreadBody ? unseenRun(target, "in_progress") : null;
+    const run = before?.run ?? unread;
+    if (run === null) throw new Refusal("outcome_unknown", { detail: read.message });
+    return { ...unconfirmed(run, nowSeconds), pollAfterSeconds: read.retryAfterSeconds };
   }
   if (goesOn) {
     const pollAfterSeconds = reply.retryAfterSeconds;

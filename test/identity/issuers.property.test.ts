@@ -128,7 +128,7 @@ describe("two providers with a key of the same name", () => {
           const status = await ask(await tokenOf(mix));
           const isAdmitted = typeof outcome === "string";
           expect(status).toBe(isAdmitted ? 429 : outcome);
-          expect(admitted).toEqual(isAdmitted ? [`${outcome}\n${mix.sub}`] : []);
+          expect(admitted).toEqual(isAdmitted ? [`${outcome}\n${mix.iss}\n${mix.sub}`] : []);
           seen[isAdmitted ? "admitted" : outcome] += 1;
         }),
         { numRuns: TOKENS_EACH },
