@@ -1,7 +1,6 @@
 // A valid config, changed in a thousand ways. Each either means what the changed file says, by a second
 // reading of it that shares no code with the first, or is refused: by lint with a line, and by the Worker
 // that meets it in KV. None opens a door.
-import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { checkConfig } from "../../cli/config-file.ts";
@@ -11,7 +10,7 @@ import type { LedgerRpc } from "../../src/audit/ledger.ts";
 import { BASE_KEY, tenantKey } from "../../src/config/kv-keys.ts";
 import { ConfigDocument, holdersOf } from "../../src/config/schema.ts";
 import { createGateway } from "../../src/gateway.ts";
-import type { Json } from "../support/harness.ts";
+import { executionContext, type Json } from "../support/harness.ts";
 import { TEST_SECRETS } from "../support/secrets.ts";
 
 const NOW = 1_800_000_000;
@@ -178,7 +177,7 @@ async function servedBy(document: Json): Promise<readonly Result[]> {
   const results: Result[] = [];
   for (const [name, run] of REQUESTS) {
     cancelled.clear();
-    const context = createExecutionContext();
+    const { context, settle } = executionContext();
     const init = {
       method: "POST",
       headers: {
@@ -190,7 +189,7 @@ async function servedBy(document: Json): Promise<readonly Result[]> {
     const path = `/v1/threads/thread_1/runs/${run}/cancel`;
     const response = await app.request(`https://stop.test${path}`, init, {}, context);
     const { error } = (await response.json()) as { error?: { code: string } };
-    await waitOnExecutionContext(context);
+    await settle();
     // Only what reached the upstream counts, not what was said.
     if (cancelled.size > 0) results.push("cancelled");
     else results.push(error?.code === "config_invalid" ? "config_invalid" : "refused");

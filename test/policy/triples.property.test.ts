@@ -1,7 +1,6 @@
 // Ten thousand times somebody stops something, for each source of ownership: whose run it is, and what
 // the caller brings, are drawn at random, and a model says what may reach the upstream. The upstream is
 // a careless one, which cancels whatever it is told to; it counts.
-import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -9,7 +8,7 @@ import { createIssuer } from "../../dev/issuer.ts";
 import { createApp } from "../../src/app.ts";
 import type { LedgerRpc } from "../../src/audit/ledger.ts";
 import { createGateway } from "../../src/gateway.ts";
-import { applyConfig, type Json, limitsOf } from "../support/harness.ts";
+import { applyConfig, executionContext, type Json, limitsOf } from "../support/harness.ts";
 import { TEST_SECRETS } from "../support/secrets.ts";
 
 const TENANTS = ["t1", "t2", "t3"] as const;
@@ -204,9 +203,9 @@ function gatewayFor(source: Source, cancelled: Map<string, string>) {
   );
   const app = createApp(gateway);
   return async (path: string, init: RequestInit): Promise<Response> => {
-    const context = createExecutionContext();
+    const { context, settle } = executionContext();
     const response = await app.request(`https://stop.test${path}`, init, {}, context);
-    await waitOnExecutionContext(context);
+    await settle();
     return response;
   };
 }
