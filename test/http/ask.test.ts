@@ -1,6 +1,6 @@
 // What a request says about itself, and how much of that goes on record or on to the upstream.
 import { describe, expect, it } from "vitest";
-import { ANN, createHarness, GUS, withTenant } from "../support/harness.ts";
+import { ANN, createHarness, GUS, pathOf, withTenant } from "../support/harness.ts";
 
 const gateway = await createHarness();
 const token = await gateway.tokenFor(ANN);
@@ -82,6 +82,17 @@ describe("an event", () => {
       country: null,
       user_agent: null,
     });
+  });
+
+  it("names the same route where the address ends with a slash", async () => {
+    const ids = await gateway.startRun();
+    await gateway.request(`${pathOf(ids)}/cancel/`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}` },
+    });
+    const [event] = await gateway.eventsOf(ids);
+    expect(event?.request.route).toBe("POST /v1/threads/:thread_id/runs/:run_id/cancel");
+    expect(gateway.lines.at(-2)).toContain('"route":"/v1/threads/:thread_id/runs/:run_id/cancel"');
   });
 
   it.each([

@@ -301,7 +301,7 @@ describe("scopes", () => {
   it("that are too few are named in the challenge", async () => {
     const response = await ask(await compactToken(KEY, claims({ scope: "openid" })));
     expect(response.headers.get("www-authenticate")).toBe(
-      'Bearer realm="stopgate", error="insufficient_scope"',
+      'Bearer realm="stopgate", error="insufficient_scope", scope="runs:cancel"',
     );
   });
 });
