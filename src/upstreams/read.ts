@@ -166,7 +166,7 @@ function needsBody({ whyNot, hitsActiveRun }: Upstream, { threadId }: Target): b
 }
 
 /** A larger object than this is not held while others are waited for: it is read again. */
-const HELD_BYTES = 64 * 1_024;
+export const HELD_BYTES = 64 * 1_024;
 
 /** The run without an object that only its answer needs, and that is too large to be held for long. */
 export function withoutLargeBody(read: ReadRun, { threadId }: Target): ReadRun {

@@ -1,7 +1,6 @@
 // Stops one run and says what is true afterwards. The reply to a cancel is a hint; the run's state
 // decides. Never sends a second cancel before it has read the run.
 import { asRefusal, type Reason, Refusal } from "../failure.ts";
-import { normaliseRun } from "../runs/normalise.ts";
 import { type Outcome, outcomeOf } from "../runs/outcome.ts";
 import { isTerminal, type Run, type RunStatus } from "../runs/run.ts";
 import { knownStatus } from "../runs/status.ts";
@@ -64,6 +63,8 @@ export interface Stopped {
   readonly pollAfterSeconds: number | undefined;
   /** The upstream's own object, as it was last read; null when it was not, or is not handed on. */
   readonly object: unknown;
+  /** How large the reply was that brought it. */
+  readonly objectBytes: number;
 }
 export type StopResult = StopFacts &
   (
@@ -179,10 +180,8 @@ async function cancelAndDecide(
     const read = await readWith({ cancelledAt: earlier, sentAt }).catch((error: unknown) => {
       const refusal = asRefusal(error);
       if (answer.kind === "refused_by_state" || answer.kind === "unfound") throw refusal;
-      if (wasTooLarge(answer) && refusal instanceof UnreadBody) return null;
       throw sentAt === null ? answer.refusal : afterLostReply(answer.refusal, refusal);
     });
-    if (read === null) return unconfirmed(before?.run ?? unseenRun(target, "in_progress"), sentAt);
     const settled = isSettled(read.run);
     const known = { cancelledAt: null, sentAt };
     if (settled || answer.kind === "refused_by_state") {
@@ -211,17 +210,6 @@ export function readsFirst(
   { threadId }: Target,
 ): boolean {
   return adapter.readsFirst(options) || (threadId !== null && !adapter.cancelChecksThread);
-}
-
-/** The upstream took the request and answered it well, and with more than can be read. */
-function wasTooLarge(answer: CancelAnswer): boolean {
-  return answer.kind === "lost" && answer.refusal instanceof UnreadBody;
-}
-
-/** What is true of a run that nothing shows after its cancel was sent. */
-function unconfirmed(run: Run, sentAt: number | null): Stopped {
-  const known = { accepted: false, cancelledAt: null, sentAt };
-  return { ...known, run, outcome: "not_confirmed", object: null, pollAfterSeconds: undefined };
 }
 
 /** There is nothing left to cancel: the run has ended, or is on its way there. */
@@ -310,10 +298,6 @@ async function sendCancel(
   }
   trace.upstreamStatus = reply.status;
   trace.upstreamRequestId = reply.requestId;
-  // Where the status alone says that the cancel was taken, it counts, however large the rest is.
-  if (reply.unread !== null && adapter.answersWhenDone) {
-    return { kind: "lost", refusal: reply.unread, isAnswered: false };
-  }
   const meaning = meaningOf(connection, reply);
   if (reply.status < 300 || meaning === "accepted") {
     trace.accepted = true;
@@ -386,29 +370,38 @@ async function confirm(
     if (!(read instanceof Refusal)) {
       return judge(read, isTerminal(read.run.status), before?.run.status ?? null, sent);
     }
-    const unread = read instanceof UnreadBody ? unseenRun(target, "in_progress") : null;
-    const run = before?.run ?? unread;
+    const unseen = read instanceof UnreadBody ? unseenRun(target, "in_progress") : null;
+    const run = before?.run ?? unseen;
     if (run === null) throw new Refusal("outcome_unknown", { detail: read.message });
-    return { ...unconfirmed(run, nowSeconds), pollAfterSeconds: read.retryAfterSeconds };
+    const { retryAfterSeconds: pollAfterSeconds } = read;
+    const unshown = { object: null, objectBytes: 0 } as const;
+    const left = { accepted: false, ...sent, ...unshown, pollAfterSeconds } as const;
+    return { ...left, run, outcome: "not_confirmed" };
   }
   if (goesOn) {
     const pollAfterSeconds = reply.retryAfterSeconds;
     const run = windingDown(said);
-    return { ...accepted, run, outcome: "cancelling", object: reply.body, pollAfterSeconds };
+    return { ...accepted, run, outcome: "cancelling", ...objectOf(reply), pollAfterSeconds };
   }
   const read = await readWith(known).catch(asRefusal);
   if (!(read instanceof Refusal)) return judge(read, true, before?.run.status ?? null, known);
-  const unseen = read instanceof UnreadBody ? unseenRun(target, "cancelling") : null;
-  const last = said instanceof Refusal ? (before?.run ?? unseen ?? goneRun(read, target)) : said;
+  const last = said instanceof Refusal ? (before?.run ?? unseenAfter(read, target)) : said;
   if (last === null) throw new Refusal("outcome_unknown", { detail: read.message });
   if (isTerminal(last.status) && last.status !== "cancelled") {
     const outcome = `already_${last.status}` as const;
-    return { ...accepted, run: last, outcome, object: reply.body, pollAfterSeconds: undefined };
+    return { ...accepted, run: last, outcome, ...objectOf(reply), pollAfterSeconds: undefined };
   }
   // Accepted, perhaps even said to be cancelled, but no read says so: claim no more than that.
   const pollAfterSeconds = read.retryAfterSeconds;
   const run = windingDown(last);
-  return { ...accepted, run, outcome: "not_confirmed", object: null, pollAfterSeconds };
+  return {
+    ...accepted,
+    run,
+    outcome: "not_confirmed",
+    object: null,
+    objectBytes: 0,
+    pollAfterSeconds,
+  };
 }
 
 const ON_ITS_WAY: readonly unknown[] = ["cancelling", "cancelled"];
@@ -418,22 +411,27 @@ const ON_ITS_WAY: readonly unknown[] = ["cancelling", "cancelled"];
  * its body, as a page of what stands before the server, or as an object that is something else.
  */
 function acknowledges(
-  { acknowledgesOnly }: Upstream,
+  { acknowledgesOnly, answersWhenDone }: Upstream,
   { status, body, text, unread }: UpstreamReply,
   { runId }: Target,
 ): boolean {
-  // An adapter has known it for one, or it was too large to look at.
-  if (status >= 300 || unread !== null) return true;
+  // An adapter has known it for one.
+  if (status >= 300) return true;
+  // Where a 200 alone says that it was taken, it does so however large the rest is.
+  if (unread !== null) return !answersWhenDone;
   if (isFailure(body) || /^\s*</.test(text)) return false;
   const id = member(body, "run_id") ?? (acknowledgesOnly ? undefined : member(body, "id"));
   if (id !== undefined && id !== runId) return false;
   return acknowledgesOnly || ON_ITS_WAY.includes(knownStatus(member(body, "status")));
 }
 
-/** A run that the upstream took a cancel of and does not know any more: a stateless one goes with its thread. */
-function goneRun({ reason }: Refusal, target: Target): Run | null {
-  if (reason !== "run_not_found") return null;
-  return normaliseRun({ id: target.runId, status: "cancelling" }, target);
+/**
+ * A run that the upstream took a cancel of, and that a read does not show: a stateless one goes with its thread, and
+ * one may be larger than what is read.
+ */
+function unseenAfter(read: Refusal, target: Target): Run | null {
+  const isUnseen = read.reason === "run_not_found" || read instanceof UnreadBody;
+  return isUnseen ? unseenRun(target, "cancelling") : null;
 }
 
 /**
@@ -447,7 +445,7 @@ function runSaid(adapter: Upstream, body: unknown, target: Target, cancelledAt: 
 
 /** A run that was read, in words. One that still moves after an accepted cancel is winding down. */
 export function judge(
-  read: Pick<ReadRun, "run" | "body" | "retryAfterSeconds">,
+  read: Pick<ReadRun, "run" | "body" | "bytes" | "retryAfterSeconds">,
   accepted: boolean,
   before: RunStatus | null,
   known: Known,
@@ -456,7 +454,11 @@ export function judge(
   const outcome = outcomeOf({ accepted, confirmed: true, before, after: run.status });
   const { cancelledAt, sentAt } = known;
   const pollAfterSeconds = read.retryAfterSeconds;
-  return { run, outcome, accepted, cancelledAt, sentAt, object: read.body, pollAfterSeconds };
+  return { run, outcome, accepted, cancelledAt, sentAt, ...objectOf(read), pollAfterSeconds };
+}
+
+function objectOf({ body, bytes }: Pick<ReadRun, "body" | "bytes">) {
+  return { object: body, objectBytes: bytes };
 }
 
 /** A run that its cancel has deleted is shown as it was before, and cancelled. */

@@ -2,7 +2,7 @@
 import { asRefusal, Refusal } from "../failure.ts";
 import { isTerminal } from "../runs/run.ts";
 import type { Connection } from "./call.ts";
-import { fetchRun, type ReadRun, recalled, type UpstreamTools } from "./read.ts";
+import { fetchRun, HELD_BYTES, type ReadRun, recalled, type UpstreamTools } from "./read.ts";
 import { deletedFrom, isSettled, judge, type Stopped, type StopResult } from "./stop.ts";
 import type { Target } from "./upstream.ts";
 
@@ -17,8 +17,8 @@ export interface WaitTools extends UpstreamTools {
 }
 
 /**
- * Polls until the run is terminal, the client has left or that time has come (RFC 7240 §4.3), never sooner than the upstream
- * asks for, and tells the truth at the end: the last state that was read, or that the last read failed.
+ * Polls until the run is terminal, the client has left or that time has come (RFC 7240 §4.3), never sooner
+ * than the upstream asks for, and tells the truth at the end: the last state that was read, or that the last read failed.
  * `until`: milliseconds since the epoch.
  */
 export async function waitUntilTerminal(
@@ -39,8 +39,8 @@ export async function waitUntilTerminal(
     const left = until - tools.now();
     // It will not be told before the time is up, so there is nothing to wait for.
     if (left <= 0 || askedMs > left || isTerminal(latest.run.status)) return latest;
-    // It may be large, and the next read brings it anew.
-    latest = { ...latest, object: null };
+    // The next read brings it anew.
+    if (latest.objectBytes > HELD_BYTES) latest = { ...latest, object: null };
     await pausedFor(tools, Math.min(Math.max(pause, askedMs), left));
     if (tools.left.aborted) return latest;
     pause = Math.min(pause * POLL_MS.growth, POLL_MS.longest);

@@ -162,6 +162,7 @@ export const STOPPED: StopResult = {
   sentAt: null,
   pollAfterSeconds: undefined,
   object: null,
+  objectBytes: 0,
 };
 
 export function intentOf(event: AuditEvent, leadMs = LEAD_MS): Intent {
