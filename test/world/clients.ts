@@ -205,6 +205,7 @@ const C2: readonly ClientCase[] = [
   listed("https://f00-acme.pages.test:8443"),
   ...[
     ...["https://app--team.vercel.app", "https://app-a.b-team.vercel.app"],
+    ...["https://app-a-teem.vercel.app", "https://app-a-team.vercel.apq"],
     ...["https://app-team.vercel.app", "https://xapp-a-team.vercel.app"],
     ...["https://app-a-team.vercel.app.evil.test", "https://app-a-team.evil.test"],
     ...["https://evil.test/app-a-team.vercel.app", "https://app-a-team.vercel.app:8443"],
@@ -220,6 +221,7 @@ const C2: readonly ClientCase[] = [
   reply("tauri://localhost", true),
   reply("https://app-x-team.vercel.app", true),
   reply("https://app-x-team.vercel.app.evil.test", false),
+  reply("https://app-x-team.vercel.apq", false),
   reply("null", false),
   // A page of another tenant's: the preflight passes, the answer is not shown.
   listed("https://app.globex.test"),
