@@ -38,12 +38,10 @@ export function seal(event: AuditEvent, seq: number, prev: string): SealedEvent 
  * vouches for it, and is not checked here.
  */
 export function chainDefects(tenant: string, events: readonly AuditEvent[]): string[] {
-  const sealed = events
-    .filter((event): event is SealedEvent => event.seq !== null)
-    .sort((a, b) => a.seq - b.seq);
+  const sealed = events.filter(isPlaced).sort((a, b) => a.seq - b.seq);
   const defects = events
-    .filter(({ seq, prev, hash }) => seq === null && (prev !== null || hash !== null))
-    .map(({ id }) => `event ${id} has lost its sequence number`);
+    .filter((event) => !isPlaced(event) && [event.seq, event.prev, event.hash].some(isSet))
+    .map(({ id }) => `event ${typeof id === "string" ? id : "?"} has lost its sequence number`);
   let prev = genesis(tenant);
   let expected = 1;
   for (const event of sealed) {
@@ -60,6 +58,15 @@ export function chainDefects(tenant: string, events: readonly AuditEvent[]): str
     expected = event.seq + 1;
   }
   return defects;
+}
+
+/** Events come from files, too: a member may hold anything. */
+function isPlaced(event: AuditEvent): event is SealedEvent {
+  return typeof event.seq === "number";
+}
+
+function isSet(member: unknown): boolean {
+  return member !== null;
 }
 
 function isWhole(event: SealedEvent): boolean {

@@ -220,6 +220,15 @@ describe("a chain", () => {
     expect(defectsOf([...chain, { ...anEvent(), signature }])).toEqual([]);
   });
 
+  it.each([{ toString: false }, "1", true, []])(
+    "reports a sequence number that is %j, and ids of any kind",
+    (seq) => {
+      const [event, ...rest] = chainOf([anEvent(), anEvent()]);
+      const altered = { ...event, seq, id: { toString: false } } as unknown as AuditEvent;
+      expect(defectsOf([altered, ...rest])).toContain("event ? has lost its sequence number");
+    },
+  );
+
   it("reports half a surrogate pair as the alteration it is", () => {
     const [event, ...rest] = chainOf([anEvent(), anEvent()]);
     expect(defectsOf([{ ...event, reason: "\ud800" }, ...rest])).toEqual(["event 1 was altered"]);
