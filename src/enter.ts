@@ -52,9 +52,10 @@ type Asked = Ask & {
  */
 export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
   const startedAt = gateway.now();
+  // Before the first thing that can take time: until then a request is in nobody's share.
+  ask.place.hold(sharesOfAddress(ask.address));
   const { issuers } = await gateway.config.base();
   await assertAddressRate(gateway, ask.address);
-  ask.place.hold(sharesOfAddress(ask.address));
   const caller = await authenticate(gateway, issuers, ask);
   const tenant = await gateway.config.tenant(caller.tenant);
   if (tenant === null) throw noSuchTenant(caller);
@@ -76,6 +77,7 @@ export async function enter(gateway: Gateway, ask: Asked): Promise<Entered> {
     denied,
     tools: {
       fetch: gateway.fetch,
+      defer: ask.defer,
       now: gateway.now,
       sleep: gateway.sleep,
       log: gateway.log,

@@ -46,6 +46,7 @@ export type AccessTokens = (
   client: Client,
   refused: string | null,
   signal: AbortSignal,
+  defer: (work: Promise<unknown>) => void,
 ) => Promise<string | null>;
 
 interface Kept {
@@ -61,7 +62,7 @@ interface Kept {
 export function createAccessTokens(tools: AccessTokenTools): AccessTokens {
   const clients = new QuickLRU<string, Kept>({ maxSize: CLIENTS_KEPT });
 
-  return async (client, refused, signal) => {
+  return async (client, refused, signal, defer) => {
     const secret = await client.secret();
     const name = await nameOf(client, secret);
     const kept = clients.get(name) ?? unasked();
@@ -78,7 +79,7 @@ export function createAccessTokens(tools: AccessTokenTools): AccessTokens {
       const failed = kept.failure !== null && now - kept.failure.at < FAILURE_KEPT_MS;
       if (usable !== null && (asking || failed)) return usable;
       if (kept.failure !== null && failed) throw kept.failure.refusal;
-      if (!asking && usable !== null) return await renewBeside(kept, client, secret, usable);
+      if (!asking && usable !== null) return await renewBeside(kept, client, secret, usable, defer);
       if (!asking) return await renew(kept, client, secret, signal);
       await tools.sleep(LOOK_AGAIN_MS);
       if (signal.aborted) throw new Refusal("upstream_timeout", { detail: "no access token" });
@@ -91,10 +92,14 @@ export function createAccessTokens(tools: AccessTokenTools): AccessTokens {
     client: Client,
     secret: string,
     usable: string,
+    defer: (work: Promise<unknown>) => void,
   ): Promise<string> {
     const renewal = renew(kept, client, secret, AbortSignal.timeout(TIMEOUT_MS)).catch(
       () => usable,
     );
+    // The request is over before it: without this the runtime would end the renewal with the request, and
+    // those who come next would wait for one that never comes back.
+    defer(renewal);
     return await Promise.race([renewal, tools.sleep(PATIENCE_MS).then(() => usable)]);
   }
 

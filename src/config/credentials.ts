@@ -53,8 +53,8 @@ export async function loadCredentials(
   const second = await load(tools, tenant, second_credential);
   if ("problem" in second) return second;
   return {
-    value: async (refused, signal) =>
-      (await first.value(refused, signal)) ?? (await second.value(refused, signal)),
+    value: async (refused, signal, defer) =>
+      (await first.value(refused, signal, defer)) ?? (await second.value(refused, signal, defer)),
   };
 }
 
@@ -84,7 +84,9 @@ async function load(
     scope,
     secret: secret.value,
   };
-  return { value: (refused, signal) => tools.accessTokens(client, refused, signal) };
+  return {
+    value: (refused, signal, defer) => tools.accessTokens(client, refused, signal, defer),
+  };
 }
 
 /** Looked up, or opened, now to see that it can be, and again each time it is sent: it is not kept. */

@@ -24,7 +24,7 @@ export interface Place {
   hold(shares: readonly Share[]): void;
   /**
    * Gives the place to others while `work` only waits. Null, and `work` is not begun, when too many
-   * requests wait.
+   * requests wait, of all or of the tenant.
    */
   whileWaiting<T>(work: () => Promise<T>): Promise<T> | null;
 }
@@ -32,8 +32,8 @@ export interface Place {
 interface Held {
   /** Milliseconds since the epoch. */
   readonly begunAt: number;
-  /** What it is counted in, by name; `ALL` is always among them. */
-  names: readonly string[];
+  /** What it is counted in; `ALL` is always among them. */
+  shares: readonly Share[];
   /** Waits that it is in: the runs of a thread are waited for side by side. */
   waits: number;
 }
@@ -43,7 +43,13 @@ interface Count {
   waiting: number;
 }
 
-const ALL = "all";
+/** All requests of the isolate. */
+const ALL: Share = {
+  kind: "isolate",
+  name: "all",
+  most: MOST_WORKING,
+  mostWaiting: MOST_WAITING,
+};
 const NONE: Count = { working: 0, waiting: 0 };
 const KEY = "place";
 
@@ -52,11 +58,12 @@ export function bulkhead({ now }: { readonly now: () => number }): MiddlewareHan
   /** The oldest comes first. */
   const inFlight = new Set<Held>();
   const counts = new Map<string, Count>();
-  const countOf = (name: string): Count => counts.get(name) ?? NONE;
+  const countOf = ({ name }: Share): Count => counts.get(name) ?? NONE;
 
-  function add({ names, waits }: Held, change: 1 | -1): void {
-    for (const name of names) {
-      const count = { ...countOf(name) };
+  function add({ shares, waits }: Held, change: 1 | -1): void {
+    for (const share of shares) {
+      const { name } = share;
+      const count = { ...countOf(share) };
       count[waits > 0 ? "waiting" : "working"] += change;
       if (count.working + count.waiting > 0) counts.set(name, count);
       else counts.delete(name);
@@ -64,7 +71,7 @@ export function bulkhead({ now }: { readonly now: () => number }): MiddlewareHan
   }
 
   function enter(): Held {
-    const held: Held = { begunAt: now(), names: [ALL], waits: 0 };
+    const held: Held = { begunAt: now(), shares: [ALL], waits: 0 };
     inFlight.add(held);
     add(held, 1);
     return held;
@@ -88,24 +95,29 @@ export function bulkhead({ now }: { readonly now: () => number }): MiddlewareHan
     }
   }
 
-  function isUsedUp({ name, most, includesWaiting }: Share): boolean {
-    const { working, waiting } = countOf(name);
-    return working + (includesWaiting ? waiting : 0) >= most;
+  function isUsedUp(share: Share): boolean {
+    const { working, waiting } = countOf(share);
+    return working + (share.includesWaiting ? waiting : 0) >= share.most;
+  }
+
+  function mayWait(share: Share): boolean {
+    return countOf(share).waiting < (share.mostWaiting ?? MOST_WAITING);
   }
 
   const placeOf = (held: Held): Place => ({
     hold: (shares) => {
-      const full = shares.find((share) => !held.names.includes(share.name) && isUsedUp(share));
+      const isNew = ({ name }: Share): boolean => held.shares.every((share) => share.name !== name);
+      const full = shares.find((share) => isNew(share) && isUsedUp(share));
       if (full !== undefined) {
         const detail = `${full.most} requests at once of one ${full.kind}`;
         throw new Refusal("rate_limited", { detail, retryAfterSeconds: RETRY_AFTER_SECONDS });
       }
       changed(held, () => {
-        held.names = [ALL, ...shares.map(({ name }) => name)];
+        held.shares = [ALL, ...shares];
       });
     },
     whileWaiting: (work) => {
-      if (held.waits === 0 && countOf(ALL).waiting >= MOST_WAITING) return null;
+      if (held.waits === 0 && !held.shares.every(mayWait)) return null;
       changed(held, () => {
         held.waits += 1;
       });
@@ -119,7 +131,7 @@ export function bulkhead({ now }: { readonly now: () => number }): MiddlewareHan
 
   return async function bulkhead(c, next) {
     forgetLost();
-    if (countOf(ALL).working >= MOST_WORKING) {
+    if (isUsedUp(ALL)) {
       const detail = `${MOST_WORKING} requests in flight`;
       throw new Refusal("overloaded", { detail, retryAfterSeconds: RETRY_AFTER_SECONDS });
     }

@@ -61,7 +61,7 @@ export async function permitOrPend(
   // A run that cannot be shown is not begun either, so that the registry is asked at once.
   const mustKnow = known === null && unreadable !== null;
   const proof = mustKnow
-    ? proofBy(await tools.ownerOf(asking.target), asking.caller.subject)
+    ? proofBy(await tools.ownerOf(asking.target), ownerNameOf(asking.tenant, asking.caller))
     : known;
   if (proof !== null) return permitBy(decideFor(proof), read);
   const decisions = {

@@ -14,10 +14,14 @@ import type { Reply, Upstream, UpstreamOptions, UpstreamRequest } from "./upstre
 const RETRY_AFTER_SECONDS = 3_600;
 
 /**
- * The key to send; after a refusal of `refused` another one, or null when there is none. Throws
- * `Refusal` where a key has to be fetched and cannot be.
+ * The key to send; after a refusal of `refused` another one, or null when there is none. `defer` keeps work
+ * alive that outlasts the request. Throws `Refusal` where a key has to be fetched and cannot be.
  */
-export type NextKey = (refused: string | null, signal: AbortSignal) => Promise<string | null>;
+export type NextKey = (
+  refused: string | null,
+  signal: AbortSignal,
+  defer: CallTools["defer"],
+) => Promise<string | null>;
 
 /** An upstream with the tenant's key within reach. */
 export interface Connection {
@@ -34,6 +38,8 @@ export interface Connection {
 
 export interface CallTools {
   readonly fetch: typeof fetch;
+  /** Keeps work alive that must go on after the reply. */
+  readonly defer: (work: Promise<unknown>) => void;
   /** How the upstream of that base URL is doing. */
   readonly healthOf: (baseUrl: string) => Health;
   /** What replies may take of the isolate's memory. */
@@ -79,13 +85,13 @@ export async function exchange(
   signal: AbortSignal,
 ): Promise<UpstreamReply> {
   const url = addressOf(connection.baseUrl, request);
-  const key = await keyFor(connection, null, signal);
+  const key = await keyFor(tools, connection, null, signal);
   if (key === null) {
     throw new Refusal("config_invalid", { detail: "there is no upstream key", unsent: true });
   }
   const reply = await send(tools, connection, request, url, key, signal);
   if (!isKeyRefused(connection, reply)) return reply;
-  const other = await keyFor(connection, key, signal);
+  const other = await keyFor(tools, connection, key, signal);
   if (other === null) return reply;
   tools.log("warn", "upstream_key_refused", { upstream: connection.name, status: reply.status });
   return await send(tools, connection, request, url, other, signal);
@@ -93,12 +99,13 @@ export async function exchange(
 
 /** A key that cannot be had leaves no doubt: what was sent before, if anything, was refused. */
 async function keyFor(
+  { defer }: Pick<CallTools, "defer">,
   { nextKey }: Connection,
   refused: string | null,
   signal: AbortSignal,
 ): Promise<string | null> {
   try {
-    return await nextKey(refused, signal);
+    return await nextKey(refused, signal, defer);
   } catch (error) {
     const refusal = error instanceof Refusal ? error : asRefusal(error, signal);
     throw new Refusal(refusal.reason, { ...refusal, unsent: true });

@@ -60,6 +60,9 @@ const takesOnly =
     return await simulator(input, { ...init, headers });
   };
 
+/** Nothing outlasts it. */
+const alone = (): void => undefined;
+
 describe("a sealed key", () => {
   it("is opened where it is sent", async () => {
     const sealed = await seal(NEW, "acme", KEY);
@@ -222,6 +225,7 @@ async function loadedTenant(id: string, secrets: Secrets): Promise<unknown> {
   const reveal = (tenant?.connection.nextKey ?? (async () => null))(
     null,
     AbortSignal.timeout(1_000),
+    () => undefined,
   );
   expect(await reveal).toBe(KEY);
   return tenant;
@@ -458,6 +462,29 @@ describe("client credentials", () => {
     expect((await cancel()).status).toBe(200);
   });
 
+  it("renew it to its end, though the request that began it was served with the old one before", async () => {
+    let isAnswered = false;
+    const { gateway, state, stop } = await gatewayWithTokens(async (count) => {
+      if (count > 1) await scheduler.wait(600);
+      isAnswered = true;
+      return granted(count);
+    });
+    await stop();
+    isAnswered = false;
+    state.laterMs = 56 * 60_000;
+    const exp = Math.floor((Date.now() + state.laterMs) / 1_000) + 600;
+    const headers = { authorization: `Bearer ${await gateway.tokenFor(ANN, { exp })}` };
+    const { thread, run } = await gateway.startRun();
+    const { response, settled } = gateway.begin(`/v1/threads/${thread}/runs/${run}`, { headers });
+    expect((await response).status).toBe(200);
+    expect(state.sent.at(-1)).toBe("token-1");
+    // What `waitUntil` does not hold would end with the request.
+    await settled;
+    expect(isAnswered).toBe(true);
+    await stop();
+    expect(state.sent.at(-1)).toBe("token-2");
+  });
+
   it("renew it five minutes before its end, and not before", async () => {
     const { state, stop } = await gatewayWithTokens();
     await stop();
@@ -645,9 +672,11 @@ describe("client credentials", () => {
       sleep: (ms) => scheduler.wait(ms),
     });
     const client = clientOf("acme");
-    const hasty = tokens(client, null, AbortSignal.timeout(50)).catch((error: unknown) => error);
+    const hasty = tokens(client, null, AbortSignal.timeout(50), alone).catch(
+      (error: unknown) => error,
+    );
     await scheduler.wait(5);
-    expect(await tokens(client, null, AbortSignal.timeout(5_000))).toBe("token-2");
+    expect(await tokens(client, null, AbortSignal.timeout(5_000), alone)).toBe("token-2");
     expect(await hasty).toMatchObject({ reason: "upstream_timeout" });
   });
 
@@ -662,9 +691,9 @@ describe("client credentials", () => {
       sleep: (ms) => scheduler.wait(ms),
     });
     const signal = AbortSignal.timeout(1_000);
-    expect(await tokens(clientOf("acme"), null, signal)).toBe("token-1");
-    expect(await tokens(clientOf("globex"), null, signal)).toBe("token-2");
-    expect(await tokens(clientOf("acme"), null, signal)).toBe("token-1");
+    expect(await tokens(clientOf("acme"), null, signal, alone)).toBe("token-1");
+    expect(await tokens(clientOf("globex"), null, signal, alone)).toBe("token-2");
+    expect(await tokens(clientOf("acme"), null, signal, alone)).toBe("token-1");
   });
 
   it("of somebody who left while asking keep nobody waiting for ever", async () => {
@@ -681,9 +710,9 @@ describe("client credentials", () => {
       },
     });
     const client = clientOf("acme");
-    void tokens(client, null, AbortSignal.timeout(60_000));
+    void tokens(client, null, AbortSignal.timeout(60_000), alone);
     await scheduler.wait(1);
-    expect(await tokens(client, null, AbortSignal.timeout(60_000))).toBe("token-2");
+    expect(await tokens(client, null, AbortSignal.timeout(60_000), alone)).toBe("token-2");
   });
 
   it("from an address on this machine are for this machine only", async () => {

@@ -2,7 +2,8 @@
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
 import { bulkhead, placeIn } from "../../src/http/bulkhead.ts";
-import { createHarness, GUS, type Json, type Person } from "../support/harness.ts";
+import { sharesOfAddress, sharesOfCaller } from "../../src/policy/shares.ts";
+import { createHarness, GUS, type Json, limitsOf, type Person } from "../support/harness.ts";
 
 const MOST = 512;
 const PER_ADDRESS = 128;
@@ -157,6 +158,29 @@ describe("one tenant", () => {
 });
 
 describe("one address", () => {
+  it("is counted before anything is waited for", async () => {
+    const counters: (() => void)[] = [];
+    const hanging = {
+      limit: () =>
+        new Promise<{ success: boolean }>((resolve) => {
+          counters.push(() => resolve({ success: true }));
+        }),
+    };
+    const gateway = await createHarness({
+      bindings: { limits: limitsOf(() => undefined, hanging) },
+    });
+    const from = (address: string) =>
+      gateway.begin("/v1/threads/t/runs/r", { headers: { "cf-connecting-ip": address } }).response;
+    const pending = Array.from({ length: PER_ADDRESS }, () => from("198.51.100.7"));
+    while (counters.length < PER_ADDRESS) await scheduler.wait(1);
+    expect(await codeOf(await from("198.51.100.7"))).toBe("rate_limited");
+    const other = from("198.51.100.8");
+    while (counters.length < PER_ADDRESS + 1) await scheduler.wait(1);
+    for (const answer of counters) answer();
+    expect((await other).status).toBe(401);
+    await Promise.all(pending);
+  });
+
   it("has 128 requests at a time whose callers are not known yet; another address is served", async () => {
     let answer = (): void => undefined;
     const keys = new Promise<Response>((resolve) => {
@@ -236,6 +260,17 @@ function alone() {
     await until();
     return c.text("worked");
   });
+  app.get("/wait/:tenant", async (c) => {
+    placeIn(c).hold(sharesOfCaller(c.req.param("tenant"), null));
+    const waiting = placeIn(c).whileWaiting(until);
+    await waiting;
+    return c.text(waiting === null ? "not waited" : "waited");
+  });
+  app.get("/from/:address", async (c) => {
+    placeIn(c).hold(sharesOfAddress(c.req.param("address")));
+    await until();
+    return c.text("worked");
+  });
   app.get("/wait", async (c) => {
     const waiting = placeIn(c).whileWaiting(until);
     await waiting;
@@ -282,6 +317,35 @@ describe("the places", () => {
     const next = begin("/wait", 1);
     end();
     expect(await textsOf(next)).toEqual(["waited"]);
+  });
+
+  it("of requests that wait are 512 of one tenant, and another tenant has its own", async () => {
+    const { begin, end } = alone();
+    const waiting = begin("/wait/acme", 256);
+    // A tenant works on 256 at a time: the rest begin when these wait.
+    await scheduler.wait(1);
+    waiting.push(...begin("/wait/acme", 256));
+    await scheduler.wait(1);
+    expect(await textsOf(begin("/wait/acme", 1))).toEqual(["not waited"]);
+    const other = begin("/wait/globex", 1);
+    await scheduler.wait(1);
+    end();
+    expect(await textsOf(other)).toEqual(["waited"]);
+    expect(new Set(await textsOf(waiting))).toEqual(new Set(["waited"]));
+  });
+
+  it("of one IPv6 site are 256, however many networks it has", async () => {
+    const { begin, end } = alone();
+    const networks = [1, 2, 3, 4].map((network) => `/from/2001:db8:7:${network}::1`);
+    const asked = networks.flatMap((path) => begin(path, 64));
+    await scheduler.wait(1);
+    expect(await textsOf(begin("/from/2001:db8:7:5::1", 1))).toEqual([
+      "rate_limited: 256 requests at once of one address",
+    ]);
+    const other = begin("/from/2001:db8:8:1::1", 1);
+    await scheduler.wait(1);
+    end();
+    expect(new Set(await textsOf([...asked, ...other]))).toEqual(new Set(["worked"]));
   });
 
   it("are given back when the work fails, and while it waits too", async () => {

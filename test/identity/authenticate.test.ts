@@ -1,7 +1,7 @@
 // Who gets in by the front door, as whom, and with which scopes. What must not: `attacks.test.ts`.
 import { describe, expect, it } from "vitest";
 import { createKey, type SigningKey } from "../../dev/issuer.ts";
-import { AUDIENCE, createHarness, type Json } from "../support/harness.ts";
+import { AUDIENCE, createHarness, type Json, withSharedSubjects } from "../support/harness.ts";
 import { seen } from "../support/reply.ts";
 import { compactToken } from "../support/tokens.ts";
 
@@ -40,7 +40,7 @@ const issuers = [
 ];
 
 const gateway = await createHarness({
-  config: (config) => ({ ...config, issuers }),
+  config: (config) => withSharedSubjects({ ...config, issuers }),
   world: { now: () => NOW * 1_000 },
 });
 const ids = await gateway.startRun();
@@ -153,7 +153,7 @@ describe("a 401", () => {
   it("says in the log when the token is for none of its issuer's entries", async () => {
     const entries = ["web", "ios"].map((azp) => ({ ...issuers[2], claims: { azp } }));
     const several = await createHarness({
-      config: (config) => ({ ...config, issuers: entries }),
+      config: (config) => withSharedSubjects({ ...config, issuers: entries }),
       world: { now: () => NOW * 1_000 },
     });
     for (const [over, why] of [
@@ -167,7 +167,7 @@ describe("a 401", () => {
         detail: `for none of its issuer's entries (${why})`,
       });
     }
-    await createHarness({ config: (config) => ({ ...config, issuers }) });
+    await createHarness({ config: (config) => withSharedSubjects({ ...config, issuers }) });
   });
 });
 
@@ -179,7 +179,8 @@ describe("two entries of one issuer that differ by the header", () => {
       granted_scopes: ["audit:read"],
     };
     const real = await createHarness({
-      config: (config) => ({ ...config, issuers: [access, { ...issuers[2], audiences: ["x"] }] }),
+      config: (config) =>
+        withSharedSubjects({ ...config, issuers: [access, { ...issuers[2], audiences: ["x"] }] }),
       world: { now: () => NOW * 1_000 },
     });
     const statusOf = async (name: string, aud: string): Promise<number> => {
@@ -191,7 +192,7 @@ describe("two entries of one issuer that differ by the header", () => {
     expect(await statusOf("authorization", "x")).toBe(403);
     expect(await statusOf("cf-access-jwt-assertion", "x")).toBe(401);
     expect(await statusOf("authorization", AUDIENCE)).toBe(401);
-    await createHarness({ config: (config) => ({ ...config, issuers }) });
+    await createHarness({ config: (config) => withSharedSubjects({ ...config, issuers }) });
   });
 });
 
@@ -209,7 +210,9 @@ describe("the client that events name", () => {
     [null, { client_id: ["app"], cid: "a\u0000b" }],
   ])("is %j for %j", async (client, over) => {
     // By the true clock, which events are named and found by.
-    const real = await createHarness({ config: (config) => ({ ...config, issuers }) });
+    const real = await createHarness({
+      config: (config) => withSharedSubjects({ ...config, issuers }),
+    });
     const iat = Math.floor(Date.now() / 1_000);
     const tokenOf = (more: Json): Promise<string> =>
       compactToken(KEY, claims({ iat, exp: iat + 600, ...more }));
@@ -235,14 +238,15 @@ describe("the tenant", () => {
   it("that an issuer may name and that is not configured is refused as if it might not", async () => {
     const wide = await createHarness({
       world: { now: () => NOW * 1_000 },
-      config: (config) => ({
-        ...config,
-        issuers: issuers.map((issuer) =>
-          issuer.issuer === ISSUER
-            ? { ...issuer, tenant: { claim: "org_id", allow: ["acme", "initech"] } }
-            : issuer,
-        ),
-      }),
+      config: (config) =>
+        withSharedSubjects({
+          ...config,
+          issuers: issuers.map((issuer) =>
+            issuer.issuer === ISSUER
+              ? { ...issuer, tenant: { claim: "org_id", allow: ["acme", "initech"] } }
+              : issuer,
+          ),
+        }),
     });
     const replies = await Promise.all(
       ["initech", "globex"].map(async (org_id) =>
@@ -251,7 +255,7 @@ describe("the tenant", () => {
     );
     expect(replies[0]?.status).toBe(403);
     expect(replies[1]).toEqual(replies[0]);
-    await createHarness({ config: (config) => ({ ...config, issuers }) });
+    await createHarness({ config: (config) => withSharedSubjects({ ...config, issuers }) });
   });
 });
 
@@ -335,18 +339,19 @@ describe("the claims that an issuer's config asks for", () => {
     [{ verified: true }, 401],
   ])("are %j in a token that is answered %i", async (over, status) => {
     const picky = await createHarness({
-      config: (config) => ({
-        ...config,
-        issuers: issuers.map((issuer) =>
-          issuer.issuer === ISSUER ? { ...issuer, claims: asking } : issuer,
-        ),
-      }),
+      config: (config) =>
+        withSharedSubjects({
+          ...config,
+          issuers: issuers.map((issuer) =>
+            issuer.issuer === ISSUER ? { ...issuer, claims: asking } : issuer,
+          ),
+        }),
       world: { now: () => NOW * 1_000 },
     });
     const own = await picky.startRun();
     const token = await compactToken(KEY, claims(over));
     expect((await picky.read(own, token)).status).toBe(status);
-    await createHarness({ config: (config) => ({ ...config, issuers }) });
+    await createHarness({ config: (config) => withSharedSubjects({ ...config, issuers }) });
   });
 
   it.each([{ jkt: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }, { "x5t#S256": "b" }, {}, null])(

@@ -1,7 +1,7 @@
 // A valid token and all its neighbours: change, drop or add one character anywhere, and it is no token.
 import { describe, expect, it } from "vitest";
 import { type Algorithm, createKey } from "../../dev/issuer.ts";
-import { AUDIENCE, createHarness, limitsOf } from "../support/harness.ts";
+import { AUDIENCE, createHarness, limitsOf, withSharedSubjects } from "../support/harness.ts";
 import { compactToken } from "../support/tokens.ts";
 
 const NOW = 1_790_000_000;
@@ -26,19 +26,20 @@ const gateway = await createHarness({
       },
     })),
   },
-  config: (config) => ({
-    ...config,
-    issuers: keys.map((key) => ({
-      issuer: `https://id.test/${key.alg}`,
-      jwks: { keys: [key.publicJwk] },
-      audiences: [AUDIENCE],
-      algorithms: [key.alg],
-      tenant: { claim: "org_id", allow: ["acme"] },
-    })),
-    tenants: {
-      acme: { ...(config["tenants"] as Record<string, object>)["acme"], rate: "strict" },
-    },
-  }),
+  config: (config) =>
+    withSharedSubjects({
+      ...config,
+      issuers: keys.map((key) => ({
+        issuer: `https://id.test/${key.alg}`,
+        jwks: { keys: [key.publicJwk] },
+        audiences: [AUDIENCE],
+        algorithms: [key.alg],
+        tenant: { claim: "org_id", allow: ["acme"] },
+      })),
+      tenants: {
+        acme: { ...(config["tenants"] as Record<string, object>)["acme"], rate: "strict" },
+      },
+    }),
 });
 
 /** Every token that differs from this one in the character there, has none there, or has it twice. */

@@ -148,6 +148,29 @@ describe.each([METADATA, REGISTRY])("the owner of a run, by $source", (ownership
     expect(await stop("acme")).toBe(1);
   });
 
+  it("is told apart where the run cannot be understood, too", async () => {
+    const rules = [{ id: "owner", scopes: ["runs:cancel"], runs: "own", max_age_seconds: 3_600 }];
+    const config = twoIssuers({ ...ownership, subject_issuers: [ACME_ISSUER] }, { rules });
+    const network = (simulator: typeof fetch): typeof fetch => {
+      return async (input, init) => {
+        const response = await simulator(input, init);
+        const isRead = (init?.method ?? "GET") === "GET" && String(input).includes("/runs/");
+        if (!isRead || response.status !== 200) return response;
+        return Response.json({ ...(await response.json<Json>()), status: 7 });
+      };
+    };
+    const gateway = await createHarness({ config, network });
+    const ids = await gateway.startRun({ owner: "ann" });
+    if (ownership === REGISTRY) await register(gateway, ids);
+    const ends = [];
+    for (const target of [ids, { ...ids, run: "run_unknown" }]) {
+      const response = await gateway.cancel(target, await tokenOf(gateway, "globex"));
+      ends.push([response.status, await response.text()]);
+    }
+    expect(ends[0]).toEqual(ends[1]);
+    expect((await gateway.cancel(ids, await tokenOf(gateway, "acme"))).status).toBe(502);
+  });
+
   it("is told apart when somebody asks why", async () => {
     const { gateway, ids } = await started([ACME_ISSUER]);
     const why = async (issuer: "acme" | "globex"): Promise<unknown> => {
@@ -186,6 +209,11 @@ describe("a person's pseudonym", () => {
     expect(cancel.actor.sub).toBe(registered.owner);
     // The backend called itself ann, too, and is somebody else.
     expect(registered.actor.sub).not.toBe(registered.owner);
+  });
+
+  it("needs a config that says whose it is, also where no rule is for one's own runs", async () => {
+    const config = twoIssuers(REGISTRY, { ...HMAC, rules: OWN.slice(1) });
+    await expect(createHarness({ config })).rejects.toThrow("subject_issuers is missing");
   });
 
   it("is the same with tokens of all issuers that name the same people", async () => {

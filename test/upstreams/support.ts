@@ -118,6 +118,7 @@ export function toolsWith(
     },
     traceparent: undefined,
     left: new AbortController().signal,
+    defer: () => undefined,
     log: () => undefined,
   };
 }
