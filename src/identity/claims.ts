@@ -213,26 +213,55 @@ function scopesOf(payload: Payload, issuer: TrustedIssuer): Set<string> {
   const scopes =
     scopes_map === undefined
       ? wordsOf(value)
-      : namesIn(value, scopes_map).flatMap((name) => scopes_map[name] ?? []);
+      : mappedNamesIn(value, scopes_map).flatMap((name) => scopes_map[name] ?? []);
   return new Set([...granted_scopes, ...scopes]);
 }
 
-/**
- * Scopes or roles in the shapes that providers have: a text with spaces (RFC 8693 §4.2) or commas (Clerk's
- * templates), a list, or an object whose names they are (Zitadel). The size of a token bounds them.
- */
+/** Scopes in the shapes that providers have. The size of a token bounds them. */
 function wordsOf(value: unknown): string[] {
-  if (typeof value === "string") return value.split(/[ ,]+/).filter((word) => word !== "");
-  if (Array.isArray(value)) return value.filter((word) => typeof word === "string" && word !== "");
-  if (typeof value !== "object" || value === null) return [];
-  // A name that is there to say no says no.
-  return Object.entries(value).flatMap(([name, given]) => (given && name !== "" ? [name] : []));
+  return typeof value === "string" ? scopesIn(value) : namesOf(value);
 }
 
-/** Those that the map knows. A text may be one name with spaces in it: a group's, where there is one only. */
-function namesIn(value: unknown, map: Readonly<Record<string, unknown>>): string[] {
-  if (typeof value === "string" && Object.hasOwn(map, value)) return [value];
-  return wordsOf(value).filter((word) => Object.hasOwn(map, word));
+/**
+ * A text is parted at white space (RFC 8693 §4.2). Clerk's templates write commas, which RFC 6749 §3.3
+ * allows within a scope: so a comma parts a text that has no blanks, or has a blank behind that comma.
+ */
+function scopesIn(text: string): string[] {
+  const trimmed = text.trim();
+  const parts = /\s/.test(trimmed) ? trimmed.split(/\s*,\s+|\s+/) : trimmed.split(",");
+  return parts.filter((part) => part !== "");
+}
+
+/** A list of names, an object whose names they are (Zitadel), or a list of such objects. */
+function namesOf(value: unknown): string[] {
+  const names = [value].flat().flatMap((each: unknown) => {
+    if (typeof each === "string") return [each];
+    if (typeof each !== "object" || each === null || Array.isArray(each)) return [];
+    // A name that is there to say no says no.
+    return Object.entries(each).flatMap(([name, given]) => (saysYes(given) ? [name] : []));
+  });
+  return names.filter((name) => name !== "");
+}
+
+const NO = /^\s*(false|no|off|none|null|0)?\s*$/i;
+
+/** An empty object or list says no, and so does one in which nothing says yes. */
+function saysYes(value: unknown): boolean {
+  if (typeof value === "string") return !NO.test(value);
+  if (typeof value !== "object" || value === null) return Boolean(value);
+  return Object.values(value).some(saysYes);
+}
+
+/**
+ * The names that the map has. A text is one name, blanks and commas included: a group's, where a person
+ * is in one only. It is a list with commas only where the map has every part of it.
+ */
+function mappedNamesIn(value: unknown, map: Readonly<Record<string, unknown>>): string[] {
+  const isMapped = (name: string): boolean => Object.hasOwn(map, name);
+  if (typeof value !== "string") return namesOf(value).filter(isMapped);
+  if (isMapped(value)) return [value];
+  const parts = value.split(",").map((part) => part.trim());
+  return parts.every(isMapped) ? parts : [];
 }
 
 function clientOf(payload: Payload): string | null {

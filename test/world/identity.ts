@@ -52,6 +52,10 @@ const bySam = (claims: Json, entry: Json = SUPPORT) => ({
   run: "bob",
   claims: { sub: "sam", scope: undefined, ...claims },
 });
+const byRoles = (roles: unknown) => ({
+  entry: { scopes_claim: "roles" },
+  claims: { scope: undefined, roles },
+});
 const USERS: Json = { claims: { azp: ["web", "ios"] } };
 const BACKENDS: Json = {
   claims: { gty: "client-credentials" },
@@ -415,12 +419,81 @@ const I8: Rows = {
   "Clerk's list with commas": [200, { claims: { scope: "manage,runs:cancel" } }],
   "commas and blanks": [200, { claims: { scope: "manage, runs:cancel , read" } }],
   "nothing but commas": [403, { claims: { scope: ",,," } }],
+  "a scope with a comma in it, beside others": [
+    403,
+    { claims: { scope: "openid docs.a,runs:cancel" } },
+  ],
+  "a scope with a comma in it, before others": [
+    403,
+    { claims: { scope: "docs.a,runs:cancel openid" } },
+  ],
+  "a scope with a comma in it, in a list": [403, { claims: { scope: ["docs.a,runs:cancel"] } }],
+  "commas with a blank behind each": [200, { claims: { scope: "manage, runs:cancel, read" } }],
+  "commas, and a blank at the end": [200, { claims: { scope: "manage,runs:cancel " } }],
+  "tabs between scopes": [200, { claims: { scope: "manage\truns:cancel\tread" } }],
+  "lines of scopes": [200, { claims: { scope: "manage\r\nruns:cancel\nread\n" } }],
+  "semicolons between scopes": [403, { claims: { scope: "manage;runs:cancel" } }],
+  "a list of scopes as JSON in a text": [403, { claims: { scope: '["runs:cancel"]' } }],
+  "a list of objects that have a name": [403, { ...byRoles([{ name: "runs:cancel", id: "219" }]) }],
+  "Zitadel's roles, a list of objects": [
+    200,
+    { ...byRoles([{ reader: { id1: "acme" } }, { "runs:cancel": { id1: "acme.zitadel.cloud" } }]) },
+  ],
+  "a list of names and objects": [200, { ...byRoles(["reader", { "runs:cancel": true }]) }],
+  "a list in a list": [403, { ...byRoles([["runs:cancel"]]) }],
+  "a list of objects, a role of which is mapped": [
+    200,
+    { ...bySam({ roles: [{ "support-team": { "219": "acme" } }] }) },
+  ],
+  ...Object.fromEntries(
+    [
+      {},
+      [],
+      "false",
+      "False ",
+      "no",
+      "0",
+      "",
+      0,
+      null,
+      [null],
+      { id1: false },
+      { id1: {} },
+    ].flatMap((given): [string, Rows[string]][] => [
+      [
+        `a role that says ${JSON.stringify(given)}`,
+        [403, { ...byRoles({ "runs:cancel": given }) }],
+      ],
+      [
+        `a role that says ${JSON.stringify(given)}, in a list`,
+        [403, { ...byRoles([{ "runs:cancel": given }]) }],
+      ],
+    ]),
+  ),
   "a list": [200, { claims: { scope: ["manage", "runs:cancel"] } }],
   "a role that is mapped, in a list": [200, { ...bySam({ roles: ["other", "support-team"] }) }],
   "a role that is mapped, as a text": [200, { ...bySam({ roles: "support-team" }) }],
-  "a role that is mapped, in a text with commas": [
+  "roles that are mapped, in a text with commas": [
     200,
+    { ...bySam({ roles: "Agents,support-team" }) },
+  ],
+  "roles that are mapped, in a text with commas and blanks": [
+    200,
+    { ...bySam({ roles: "Agents, Support Team" }) },
+  ],
+  "a role that is mapped, in a text with one that is not": [
+    403,
     { ...bySam({ roles: "other,support-team" }) },
+  ],
+  "a group whose last word is a mapped one": [403, { ...bySam({ roles: "Former support-team" }) }],
+  "a group whose first word is a mapped one": [403, { ...bySam({ roles: "support-team EMEA" }) }],
+  "a group with a mapped one behind its comma": [
+    403,
+    { ...bySam({ roles: "Not in, support-team" }) },
+  ],
+  "a group with a blank in its name, in a list, whose last word is a mapped one": [
+    403,
+    { ...bySam({ roles: ["Former support-team"] }) },
   ],
   "a role that is mapped, as a name": [
     200,
