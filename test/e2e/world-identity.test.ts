@@ -10,7 +10,8 @@ import { type BlackBox, startBlackBox } from "./support/black-box.ts";
 const world = createWorld(CASES);
 const server = createServer((request, response) => {
   const userAgent = request.headers["user-agent"] ?? null;
-  const { status, body, delayMs } = world.answer({ path: request.url ?? "", userAgent });
+  const accept = request.headers.accept ?? null;
+  const { status, body, delayMs } = world.answer({ path: request.url ?? "", userAgent, accept });
   setTimeout(() => {
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
   }, delayMs);

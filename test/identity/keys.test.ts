@@ -37,7 +37,10 @@ describe("the keys of a provider", () => {
     expect(state.fetches).toBe(1);
     expect(asked[0]).toMatchObject({
       redirect: "manual",
-      headers: { accept: "application/json", "user-agent": `stopgate/${VERSION}` },
+      headers: {
+        accept: "application/json, application/jwk-set+json, */*;q=0.1",
+        "user-agent": `stopgate/${VERSION}`,
+      },
     });
     expect(asked[0]?.signal).toBeInstanceOf(AbortSignal);
   });

@@ -23,6 +23,8 @@ interface Endpoint {
   readonly query?: string;
   /** Answers 403 without a `User-Agent`. */
   readonly wantsUserAgent?: boolean;
+  /** Answers 406 to those who do not name this type in `Accept`. */
+  readonly wantsAccept?: string;
   readonly delayMs?: number;
 }
 
@@ -102,6 +104,7 @@ export interface Asked {
   /** With its query. */
   readonly path: string;
   readonly userAgent: string | null;
+  readonly accept: string | null;
 }
 export interface Answer {
   readonly status: number;
@@ -122,20 +125,25 @@ export function createWorld(cases: readonly Case[]): Played {
   const fetches = cases.map(() => 0);
   const nothing = { status: 404, body: { error: { message: "not here" } }, delayMs: 0 };
 
-  function keysOf(index: number, query: string, userAgent: string | null): Answer {
+  function keysOf(index: number, query: string, { userAgent, accept }: Asked): Answer {
     const endpoint = cases[index]?.endpoint ?? {};
     fetches[index] = (fetches[index] ?? 0) + 1;
     if (query !== (endpoint.query ?? "")) return nothing;
     if (endpoint.wantsUserAgent && !userAgent) return { ...nothing, status: 403 };
+    const types = (accept ?? "").split(",").map((type) => type.trim());
+    if (endpoint.wantsAccept && !types.includes(endpoint.wantsAccept)) {
+      return { ...nothing, status: 406 };
+    }
     return { status: 200, body: { keys: documents[index] }, delayMs: endpoint.delayMs ?? 0 };
   }
 
   return {
-    answer: ({ path, userAgent }) => {
+    answer: (asked) => {
+      const { path } = asked;
       const [, at = "", place = "", query = ""] = /^\/case-(\d+)\/([^?]*)(.*)$/.exec(path) ?? [];
       const index = Number(at);
       if (cases[index] === undefined) return nothing;
-      if (place === "keys") return keysOf(index, query, userAgent);
+      if (place === "keys") return keysOf(index, query, asked);
       const [, thread, run = ""] = /^v1\/threads\/([^/]+)\/runs\/([^/]+)$/.exec(place) ?? [];
       if (thread === undefined) return nothing;
       return { status: 200, body: runOf(index, thread, run), delayMs: 0 };

@@ -13,8 +13,12 @@ const gateway = await createHarness({
   world: { now: () => clock.nowMs },
   network: () => async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : String(input));
-    const userAgent = new Headers(init?.headers).get("user-agent");
-    const answer = world.answer({ path: `${url.pathname}${url.search}`, userAgent });
+    const headers = new Headers(init?.headers);
+    const answer = world.answer({
+      path: `${url.pathname}${url.search}`,
+      userAgent: headers.get("user-agent"),
+      accept: headers.get("accept"),
+    });
     if (answer.delayMs > 0) {
       const { promise: aborted, reject } = Promise.withResolvers<never>();
       init?.signal?.addEventListener("abort", () => reject(new Error("aborted")));

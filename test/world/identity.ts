@@ -375,6 +375,11 @@ const I6: Rows = {
 
 const I7: Rows = {
   "a key endpoint that wants a User-Agent": [200, { endpoint: { wantsUserAgent: true } }],
+  "a Kubernetes API server, which gives a key set alone": [
+    200,
+    { endpoint: { wantsAccept: "application/jwk-set+json" } },
+  ],
+  "a server that gives JSON alone": [200, { endpoint: { wantsAccept: "application/json" } }],
   "a query in the address": [
     200,
     { endpoint: { query: "?appid=6731de76-14a6-49ae-97bc-6eba6914391e" } },
