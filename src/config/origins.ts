@@ -3,9 +3,11 @@
 /** What a star stands for: part of one label of a host name (RFC 1123 §2.1), so no dot. */
 const STAR = /^[a-z0-9-]+$/;
 const LABEL_CHARACTERS = 63;
-/** As apps send it (`tauri://localhost`, `chrome-extension://…`); a file has no host. */
-const APP_ORIGIN = /^([a-z][a-z0-9+.-]*:\/\/[\w.~:[\]-]+|file:\/\/)$/;
+/** As apps send it (`tauri://localhost`, `chrome-extension://…`); `file://` and `qrc://` have no host. */
+const APP_ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[\w.~:[\]-]*$/;
 const WILDCARD = /^https:\/\/([a-z0-9-]*)\*([a-z0-9-]*)\.([a-z0-9.-]+)(:\d+)?$/;
+/** One whole label of a host name (RFC 1123 §2.1). */
+const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /** Second labels under which a country's registry sells names, as in `co.uk`. */
 const SOLD_UNDER =
   /^(ac|asso|co|com|edu|ed|go|gob|gov|gouv|gv|id|in|ltd|me|mil|ne|net|nom|or|org|plc|sch|web)\.[a-z]{2}$/;
@@ -20,7 +22,10 @@ export function isWildcard(text: string): boolean {
   const [, before = "", after = "", rest = ""] = WILDCARD.exec(text) ?? [];
   // A star alone, or on a name that anybody can register a neighbour of, would cover strangers.
   if (!/[a-z0-9]/.test(before + after)) return false;
-  if (!rest.includes(".") || SOLD_UNDER.test(rest)) return false;
+  const labels = rest.split(".");
+  // A dot at the end names the same host, and would hide how short the name is.
+  if (!labels.every((label) => LABEL.test(label))) return false;
+  if (labels.length < 2 || SOLD_UNDER.test(rest)) return false;
   return isExact(text.replace("*", "x"));
 }
 
