@@ -26,7 +26,7 @@ export async function readBody<Schema extends z.ZodObject>(
   });
   if (late?.aborted && bytes !== null) throw new Refusal("invalid_request", { words: TOO_SLOW });
   if (bytes === null) throw new Refusal("payload_too_large");
-  if (empty !== undefined && saysNothing(bytes)) return empty;
+  if (empty !== undefined && saysNothing(bytes, schema)) return empty;
   if (bytes.byteLength === 0) {
     throw new Refusal("invalid_request", { words: `The request body must be ${shapeOf(schema)}.` });
   }
@@ -43,11 +43,23 @@ export async function readBody<Schema extends z.ZodObject>(
 }
 
 /**
- * Clients that must send something send blanks, or JSON's word for nothing, under any type or none: a
- * serialiser makes `null` of an absent object, and `""` of an empty text.
+ * Clients that must send something send blanks, or JSON without content, under any type or none: a
+ * serialiser makes `null` of an absent object, and `{}` of one whose members are absent.
  */
-function saysNothing(bytes: Uint8Array): boolean {
-  return /^(null|"\s*")?$/.test(new TextDecoder().decode(bytes).trim());
+function saysNothing(bytes: Uint8Array, schema: z.ZodObject): boolean {
+  // The decoder drops a byte order mark, which .NET's writers put first.
+  const text = new TextDecoder().decode(bytes).trim();
+  if (text === "") return true;
+  const value = parseText(text);
+  if (isNothing(value)) return true;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.entries(value).every(
+    ([name, member]) => Object.hasOwn(schema.shape, name) && isNothing(member),
+  );
+}
+
+function isNothing(value: unknown): boolean {
+  return value === null || (typeof value === "string" && value.trim() === "");
 }
 
 function bodyRefusal(error: z.ZodError, schema: z.ZodObject): Refusal {
@@ -105,7 +117,16 @@ export async function readBytes(
 export function parseJson(bytes: Uint8Array): unknown {
   try {
     // `ignoreBOM` keeps the mark, which JSON.parse then refuses.
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+    return parseText(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined when it is no JSON. */
+function parseText(text: string): unknown {
+  try {
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

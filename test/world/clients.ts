@@ -266,6 +266,16 @@ function bodies(path: string, as: Sender): readonly ClientCase[] {
     cancel("an empty object with blanks", " { }\n", "Application/JSON; charset=UTF-8"),
     cancel("a reason that is null", '{"reason":null}', JSON_TYPE),
     cancel("a reason that is empty", '{"reason":""}', JSON_TYPE),
+    cancel("an empty object, typed as text: fetch with a text", "{}", "text/plain;charset=UTF-8"),
+    cancel("an empty object, typed as a form: curl -d", "{}", FORM),
+    cancel("an empty object, typed as an older JSON", "{}", "text/json"),
+    cancel("an empty object without a type", " {}\n", "application/octet-stream"),
+    cancel("an empty object after a byte order mark", "\uFEFF{}", JSON_TYPE),
+    cancel("null after a byte order mark, typed as text", "\uFEFFnull\r\n", "text/plain"),
+    cancel("a reason that is null, typed as text", '{"reason":null}', "text/plain"),
+    cancel("a reason that is empty, typed as a form", '{"reason":""}', FORM),
+    cancel("a reason that is blank, after a byte order mark", '\uFEFF{ "reason": " \\n" }', FORM),
+    cancel("a text of blanks in other words", '"\\t\\u00a0"', "text/plain"),
     cancel("a reason", '{"reason":"Enough."}', JSON_TYPE),
     refused("a list", "[]"),
     refused("a list of nothing", "[null]"),
@@ -275,7 +285,13 @@ function bodies(path: string, as: Sender): readonly ClientCase[] {
     refused("a reason that is a number", '{"reason":0}', "reason"),
     refused("a member that it does not know", '{"reason":null,"force":true}'),
     refused("no JSON", "undefined"),
-    cancel("a reason without a JSON type", '{"reason":"x"}', FORM, { status: 415 }),
+    refused("a member of every object's that is null", '{"toString":null}'),
+    refused("a member that it does not know and that is null", '{"force":null}'),
+    refused("a reason after a byte order mark", '\uFEFF{"reason":"x"}'),
+    ...[
+      ...['{"reason":"x"}', '{"reason":0}', '{"force":null}', '{"__proto__":null}', "[]", "[null]"],
+      ...["0", "false", '"stop"', "undefined", "reason=", "{", "{}{}", '{"reason":[]}'],
+    ].map((body) => cancel(`${body} without a JSON type`, body, FORM, { status: 415 })),
   ];
 }
 
