@@ -23,7 +23,7 @@ export function mayCancel({ token_header }: Issuer): boolean {
 }
 
 /** By tenant: the places in `issuers` of those whose tokens can cancel there. */
-export function issuersByTenant({ issuers }: ConfigDocument): ReadonlyMap<string, number[]> {
+export function entriesByTenant({ issuers }: ConfigDocument): ReadonlyMap<string, number[]> {
   const reached = new Map<string, number[]>();
   for (const [index, issuer] of issuers.entries()) {
     if (!mayCancel(issuer)) continue;

@@ -2,7 +2,7 @@
 import { covers } from "../../src/config/entries.ts";
 import { type ConfigDocument, type Issuer, isLoopbackHttp } from "../../src/config/schema.ts";
 import type { Path } from "../config-file.ts";
-import { type Hole, issuersByTenant, tenantAnd } from "./hole.ts";
+import { entriesByTenant, type Hole, tenantAnd } from "./hole.ts";
 
 /** Claims that several providers let their users write themselves. */
 const USERS_OWN = ["user_metadata", "unsafe_metadata", "unsafeMetadata"];
@@ -220,7 +220,7 @@ function sharedSubjects(config: ConfigDocument): Hole[] {
 function twoSubjectClaims(config: ConfigDocument): Hole[] {
   const { issuers } = config;
   const claimOf = (index: number): string => [issuers[index]?.subject_claim].flat().join(".");
-  const met = [...issuersByTenant(config)].flatMap(([id, indexes]) =>
+  const met = [...entriesByTenant(config)].flatMap(([id, indexes]) =>
     asksForPerson(config, id)
       ? indexes.flatMap((other, place) =>
           indexes

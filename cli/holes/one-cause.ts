@@ -40,11 +40,13 @@ function tenantIn([first, tenant]: Path): string | null {
   return first === "tenants" && tenant !== undefined ? String(tenant) : null;
 }
 
-/** As messages name it: `tenant acme`, `tenants.acme.upstream`. */
+/** As messages name it: `tenant acme`, `tenants.acme.upstream`, `tenants.acme:`; never a part of `acme2`. */
 function withoutName(message: string, tenant: string): string {
-  return message
-    .replaceAll(`tenant ${tenant}`, "tenant *")
-    .replaceAll(`tenants.${tenant}.`, "tenants.*.");
+  const name = tenant.replaceAll(/[^\w-]/g, "\\$&");
+  return message.replaceAll(
+    new RegExp(`(?<![\\w-])(tenant |tenants\\.)${name}(?![\\w-])`, "g"),
+    "$1*",
+  );
 }
 
 function soToo(others: readonly string[]): string {

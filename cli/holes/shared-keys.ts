@@ -6,7 +6,7 @@ import {
   isLoopbackHttp,
   namesIn,
 } from "../../src/config/schema.ts";
-import { type Hole, issuersByTenant } from "./hole.ts";
+import { entriesByTenant, type Hole } from "./hole.ts";
 
 /** A key that a tenant has. */
 export interface Held {
@@ -33,7 +33,7 @@ interface Holders {
 
 /** A key that several tenants have opens all of their runs: then all hangs on the proof. */
 export function sharedKeyHoles(config: ConfigDocument, held: readonly Held[]): Hole[] {
-  const reached = issuersByTenant(config);
+  const reached = entriesByTenant(config);
   const issuersOf = (id: string): string => String(reached.get(id));
   const groups = Map.groupBy(held, ({ tenant, name }) => `${serverOf(config, tenant)} ${name}`);
   const holes = [...groups.values()].flatMap((group) => {

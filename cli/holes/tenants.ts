@@ -8,7 +8,7 @@ import {
   type TenantEntry,
 } from "../../src/config/schema.ts";
 import type { Path } from "../config-file.ts";
-import { type Hole, issuersByTenant } from "./hole.ts";
+import { entriesByTenant, type Hole } from "./hole.ts";
 
 /** What of a Run is the operator's secret more than the user's. */
 const CONFIDENTIAL = "instructions";
@@ -17,7 +17,7 @@ const WITHOUT_INSTRUCTIONS = ["langgraph"];
 
 /** `tiers`: those that wrangler.toml has; null when it cannot be read. */
 export function tenantHoles(config: ConfigDocument, tiers: ReadonlySet<string> | null): Hole[] {
-  const reached = issuersByTenant(config);
+  const reached = entriesByTenant(config);
   return Object.entries(config.tenants).flatMap(([id, tenant]) => {
     const path = ["tenants", id];
     return [

@@ -710,9 +710,43 @@ describe("holes that come together", () => {
     expect(await of(withTenants("standard", "nowhere"))).toEqual([
       ["schema", `tenants.t0.upstream: there is no upstream named 'nowhere' ${others}`, ids],
     ]);
+    // What is wrong with the tenant as a whole, or with its name.
+    const misspelt = withTenants("standard", "openai").replaceAll(
+      /("t\d+": \{ )/g,
+      '$1"orgins": [], ',
+    );
+    expect(await of(misspelt)).toEqual([
+      ["schema", `tenants.t0: Unrecognized key: "orgins" (did you mean 'origins'?) ${others}`, ids],
+    ]);
+    const inCapitals = withTenants("standard", "openai").replaceAll(/"(t\d+)": \{ /g, '"$1.X": { ');
+    expect(
+      (await of(inCapitals)).filter(([, message]) => `${message}`.includes("a tenant id is")),
+    ).toEqual([
+      [
+        "schema",
+        "tenants.t0.X: a tenant id is 1-63 of a-z, 0-9, '_' and '-', and starts with neither sign (so too tenants t1.X, t2.X, t3.X and 35 others)",
+        ids.map((id) => `${id}.X`),
+      ],
+    ]);
     // Two causes are two.
     const two = withTenants("gold", "openai").replace('"rate": "gold"', '"rate": "silver"');
     expect((await of(two)).map(([id]) => id)).toEqual(["rate-unknown", "rate-unknown"]);
+  });
+
+  it("two causes, where the name of one tenant begins as another's does", async () => {
+    const pairs = { t1: "A", t10: "A", t2: "B", t20: "B" };
+    const entry = (key: string) =>
+      `{ "upstream": "threads", "credential": { "secret": "${key}" }, "ownership": { "source": "credential" }, "rules": [{ "id": "all", "scopes": ["stop"], "runs": "tenant" }] }`;
+    const entries = Object.entries(pairs).map(([id, key]) => `    "${id}": ${entry(key)},\n`);
+    const { problems } = await lintOf(
+      CLEAN.replace('    "acme": {', () => `${entries.join("")}    "acme": {`),
+    );
+    expect(problems.map(({ message }) => message)).toEqual([
+      "tenants.t1.credential: proves nothing, since tenant t10 has the same",
+      "tenants.t10.credential: proves nothing, since tenant t1 has the same",
+      "tenants.t2.credential: proves nothing, since tenant t20 has the same",
+      "tenants.t20.credential: proves nothing, since tenant t2 has the same",
+    ]);
   });
 
   it("one line of an issuer that is at fault for many tenants", async () => {
