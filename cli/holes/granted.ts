@@ -62,21 +62,48 @@ function allRuns(issuer: Issuer, config: ConfigDocument, path: Path): Hole[] {
   ];
 }
 
-/** Roles, groups and scopes that providers give to every user unasked, or to any app that asks. */
+/**
+ * Roles, groups and scopes that providers give to every user unasked, or to any app that asks. In small
+ * letters, and without blanks, hyphens and underscores.
+ */
 const EVERYBODYS = new Set([
-  ...["everyone", "everybody", "anyone", "all", "all-users", "user", "users", "guest", "guests"],
-  ...["member", "members", "org:member", "basic-member", "default", "anon", "anonymous"],
-  ...["authenticated", "authenticated-users", "domain-users", "uma-authorization"],
-  ...["openid", "profile", "email", "offline-access"],
+  ...["everyone", "everybody", "anyone", "all", "anybody", "world", "public", "default"],
+  ...["user", "users", "enduser", "endusers", "basic", "basicuser", "standarduser", "regularuser"],
+  ...["customer", "customers", "subscriber", "subscribers", "registered", "registereduser"],
+  ...["registeredusers", "guest", "guests", "anon", "anonymous", "loggedin", "signedin", "login"],
+  ...["member", "members", "org:member", "basicmember", "orgmember", "organizationmember"],
+  ...["authenticated", "authenticateduser", "authenticatedusers", "allauthenticatedusers"],
+  ...["allusers", "allmembers", "allcompany", "allemployees", "allstaff", "employee", "employees"],
+  // Active Directory and SharePoint.
+  ...["domainusers", "domainguests", "domaincomputers", "interactive", "thisorganization"],
+  ...["everyoneexceptexternalusers"],
+  // OpenID Connect Core §5.4 and §11, and how Ory, Okta and Google write these.
+  ...["openid", "profile", "email", "address", "phone", "offlineaccess", "offline"],
+  ...["onlineaccess", "devicesso", "userinfo.email", "userinfo.profile"],
+  // Keycloak's default roles and client scopes, and WSO2's.
+  ...["umaauthorization", "manageaccount", "manageaccountlinks", "viewprofile", "weborigins"],
+  ...["acr", "microprofilejwt", "internallogin", "amapplicationscope"],
+  // Cognito's, Entra ID's, ADFS's and Auth0's.
+  ...["aws.cognito.signin.user.admin", "userimpersonation", "accessasuser", "user.read"],
+  ...["read:currentuser", "update:currentusermetadata"],
 ]);
+/** Windows' Everyone, Network, Interactive, Anonymous, Authenticated Users, This Organization, Users, Guests. */
+const EVERYBODYS_SID = /^s-1-(1-0|5-(2|4|7|11|15|32-54[56]|21-[\d-]+-51[345]))$/i;
 
-/** `Domain Users`, `/all_users` and `default-roles-acme` are such names, too. */
+/**
+ * `/all_users`, `ACME\Domain Users`, `CN=Domain Users,CN=Users,DC=x`, `ROLE_USER`, `everyone@acme.com` and
+ * `default-roles-acme` are such names, too.
+ */
 function isEverybodys(word: string): boolean {
-  const plain = word
-    .toLowerCase()
-    .replace(/^\//, "")
-    .replace(/[\s_]+/g, "-");
-  return EVERYBODYS.has(plain) || plain.startsWith("default-roles-");
+  const name = /^\s*cn\s*=\s*([^,]+)/i.exec(word)?.[1] ?? word;
+  const last = name
+    .replace(/[/\\]+$/, "")
+    .replace(/^.*[/\\]/s, "")
+    .replace(/@.*$/s, "")
+    .trim();
+  if (EVERYBODYS_SID.test(last) || /^default-roles-/i.test(last)) return true;
+  const bare = last.toLowerCase().replace(/^(role|group)s?[\s:_-]+/, "");
+  return EVERYBODYS.has(bare.replaceAll(/[\s_-]+/g, ""));
 }
 
 function mappedToAll(issuer: Issuer, config: ConfigDocument, path: Path): Hole[] {

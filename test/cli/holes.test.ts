@@ -733,6 +733,69 @@ describe("holes that come together", () => {
     expect((await of(two)).map(([id]) => id)).toEqual(["rate-unknown", "rate-unknown"]);
   });
 
+  it.each([
+    ...["Everyone", "openid", "/all_users", "Domain Users", "default-roles-acme", "org:member"],
+    ...["aws.cognito.signin.user.admin", "user_impersonation", "access_as_user", "basic", "public"],
+    ...["api://3f1c/access_as_user", "https://stop.acme.com/user_impersonation", "customer"],
+    ...[
+      "Internal/everyone",
+      "ROLE_USER",
+      "role-user",
+      "ROLE_ANONYMOUS",
+      "role:guest",
+      "All Company",
+    ],
+    ...["ACME\\\\Domain Users", "CN=Domain Users,CN=Users,DC=x", "cn = everyone,ou=groups,dc=x"],
+    ...["S-1-1-0", "S-1-5-11", "s-1-5-32-545", "S-1-5-21-1004336348-1177238915-682003330-513"],
+    ...[
+      "NT AUTHORITY\\\\Authenticated Users",
+      "BUILTIN\\\\Users",
+      "allAuthenticatedUsers",
+      "allUsers",
+    ],
+    ...[
+      "everyone@acme.com",
+      "offline_access",
+      "phone",
+      "uma_authorization",
+      "view-profile",
+      "User.Read",
+    ],
+    ...[
+      "https://www.googleapis.com/auth/userinfo.email",
+      "Everyone except external users",
+      "/users/",
+    ],
+  ])("rights mapped to what every user has: %s", async (word) => {
+    const map = `"scopes_map": { "${word}": ["clean"] }`;
+    const { problems } = await lintOf(CLEAN.replace('"scopes_claim": "scope"', () => map));
+    expect(problems.map(({ id }) => id)).toEqual(["mapped-all-runs"]);
+  });
+
+  it.each([
+    ...[
+      "support-team",
+      "Power Users",
+      "ROLE_ADMIN",
+      "admin",
+      "customer-support",
+      "public-relations",
+    ],
+    ...["ACME\\\\Domain Admins", "CN=Support,CN=Users,DC=x", "everyone/support", "users\\\\admin"],
+    ...[
+      "S-1-5-32-544",
+      "S-1-5-21-1004336348-1177238915-682003330-512",
+      "S-1-1-01",
+      "role_",
+      "user:admin",
+    ],
+    ...["runs:all", "support@everyone.com", "org:admin", "basics", "xcn=everyone"],
+  ])("rights mapped to what only some have: %s", async (word) => {
+    const map = `"scopes_map": { "${word}": ["clean"] }`;
+    const { problems } = await lintOf(CLEAN.replace('"scopes_claim": "scope"', () => map));
+    expect(problems).toEqual([]);
+  });
+
   it("two causes, where the name of one tenant begins as another's does", async () => {
     const pairs = { t1: "A", t10: "A", t2: "B", t20: "B" };
     const entry = (key: string) =>
