@@ -74,7 +74,7 @@ function headers({ user_project, api_revision }: UpstreamOptions): Record<string
 
 function meaning(reply: Reply): Meaning | null {
   const { status } = reply;
-  if (status < 400) return null;
+  if (status < 400) return status < 300 && isCancelledCall(reply.body) ? "accepted" : null;
   const { messages, codes } = problemIn(reply);
   if (status === CANCELLED || codes.includes("CANCELLED")) return "accepted";
   // Google says 400 of a key that it does not know, and what it is about in the details (AIP-193).
@@ -83,6 +83,12 @@ function meaning(reply: Reply): Meaning | null {
     return messages.includes("Method not found.") ? "unsupported_by_upstream" : "run_not_found";
   }
   return status === 409 ? "refused_by_state" : null;
+}
+
+/** Google's error for a call that was cancelled, under a status of success. */
+function isCancelledCall(body: unknown): boolean {
+  const error = member(Array.isArray(body) ? body[0] : body, "error");
+  return member(error, "code") === CANCELLED || member(error, "status") === "CANCELLED";
 }
 
 function toRun(body: unknown, context: RunContext): Run {

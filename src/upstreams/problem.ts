@@ -1,5 +1,5 @@
 // One reader for the errors of all servers: what they say, in which words, about what. Pure.
-import { member, text } from "./json.ts";
+import { member } from "./json.ts";
 import type { Reply } from "./upstream.ts";
 
 /** What a reply says is wrong, wherever in its body it says so. Its texts are for recognising alone. */
@@ -13,22 +13,45 @@ export interface Problem {
 
 /**
  * Where servers put them: OpenAI's envelope, also flat (SGLang) or nested (proxies), FastAPI's `detail` as text, object
- * or list, Google's list around the error with its `details` (AIP-193), RFC 9457's problem, JSON within a message.
+ * or list, Google's list around the error with its `details` (AIP-193), RFC 9457's problem, AWS's `Message`, JSON
+ * within a message. Names are compared in small letters, without separators: `error_message` is `errorMessage`.
  */
-const MESSAGES = ["message", "detail", "title", "msg", "error_description", "error"];
-const CODES = ["code", "type", "status", "reason", "error"];
-const PARAMS = ["param", "field", "loc", "path"];
-const WITHIN = [
+const MESSAGES: ReadonlySet<string> = new Set([
+  "message",
+  "detail",
+  "title",
+  "msg",
+  "reason",
+  "description",
+  "errordescription",
+  "errormessage",
+  "errormsg",
+  "error",
+  "faultstring",
+]);
+const CODES: ReadonlySet<string> = new Set([
+  "code",
+  "type",
+  "status",
+  "statuscode",
+  "errorcode",
+  "reason",
+  "error",
+]);
+const PARAMS: ReadonlySet<string> = new Set(["param", "field", "loc", "path"]);
+const WITHIN: ReadonlySet<string> = new Set([
   "error",
   "errors",
   "detail",
   "details",
   "issues",
   "message",
-  "fieldViolations",
+  "errormessage",
+  "fieldviolations",
+  "fault",
   "ctx",
   "body",
-];
+]);
 const DEEPEST = 8;
 const MOST = 32;
 const TEXT_LENGTH = 2_000;
@@ -39,7 +62,7 @@ export function problemIn({ body, text: whole }: Pick<Reply, "body" | "text">): 
     codes: [] as string[],
     params: [] as string[],
   };
-  if (body === undefined) found.messages.push(whole.slice(0, TEXT_LENGTH).trim());
+  if (body === undefined) found.messages.push(bare(whole));
   else collect(body, found, DEEPEST);
   return found;
 }
@@ -47,7 +70,7 @@ export function problemIn({ body, text: whole }: Pick<Reply, "body" | "text">): 
 function collect(value: unknown, found: Record<keyof Problem, string[]>, depth: number): void {
   if (depth === 0 || found.messages.length >= MOST) return;
   if (typeof value === "string") {
-    found.messages.push(value.slice(0, TEXT_LENGTH));
+    found.messages.push(bare(value));
     const within = jsonWithin(value);
     if (within !== undefined) collect(within, found, depth - 1);
     return;
@@ -57,24 +80,39 @@ function collect(value: unknown, found: Record<keyof Problem, string[]>, depth: 
     return;
   }
   if (typeof value !== "object" || value === null) return;
-  for (const name of MESSAGES) {
-    const said = text(member(value, name));
-    if (said !== undefined) found.messages.push(said.slice(0, TEXT_LENGTH));
-  }
-  for (const name of CODES) {
-    const code = member(value, name);
-    if (typeof code === "string" || typeof code === "number") {
-      found.codes.push(String(code).slice(0, TEXT_LENGTH));
+  const members = Object.entries(value).map(
+    ([name, held]: [string, unknown]) => [plainName(name), held] as const,
+  );
+  for (const [name, held] of members) {
+    if (MESSAGES.has(name) && typeof held === "string") found.messages.push(bare(held));
+    if (CODES.has(name) && (typeof held === "string" || typeof held === "number")) {
+      found.codes.push(String(held).slice(0, TEXT_LENGTH));
     }
+    if (PARAMS.has(name)) collectParam(held, found);
   }
-  for (const name of PARAMS) {
-    const param = member(value, name);
-    if (typeof param === "string") found.params.push(param);
-    // FastAPI: where it is, and its name.
-    const path: unknown[] = Array.isArray(param) ? param : [];
-    if (path.length > 0) found.params.push(path.filter((one) => typeof one === "string").join("."));
-  }
-  for (const name of WITHIN) collect(member(value, name), found, depth - 1);
+  for (const [name, held] of members) if (WITHIN.has(name)) collect(held, found, depth - 1);
+}
+
+function collectParam(held: unknown, found: Record<keyof Problem, string[]>): void {
+  if (typeof held === "string") found.params.push(held);
+  // FastAPI: where it is, and its name.
+  const path: unknown[] = Array.isArray(held) ? held : [];
+  if (path.length > 0) found.params.push(path.filter((one) => typeof one === "string").join("."));
+}
+
+function plainName(name: string): string {
+  return name.toLowerCase().replace(/[-_]/g, "");
+}
+
+/** What stands before the words: quotes, a status, Azure's `(None)`, the class of the error (`litellm.BadRequestError:`). */
+const BEFORE_WORDS =
+  /^(?:["'`\s]+|\(\w*\)\s+|(?:http )?[45]\d\d[: -]+|[\w.]{0,80}(?:Error|Exception)(?:: | - ))+/i;
+
+function bare(words: string): string {
+  return words
+    .slice(0, TEXT_LENGTH)
+    .replace(BEFORE_WORDS, "")
+    .replace(/["'`\s]+$/, "");
 }
 
 /** Proxies quote the error of the server behind them: `OpenAIException - {"error": …}`. */
@@ -119,8 +157,7 @@ export function isMalformedId(status: number, problem: Problem): boolean {
 
 /** What frameworks and proxies say of an address that leads nowhere. */
 const ROUTE_WORDS: readonly RegExp[] = [
-  /^(404 )?not found\.?$/i,
-  /^404 page not found$/i,
+  /^(page )?not found\.?$/i,
   /^cannot (post|get) \//i,
   /^route (post|get):?.* not found/i,
   /^(method not (found|allowed)\.?|resource not found)$/i,
@@ -191,14 +228,24 @@ export function forbiddenBy({ text: whole, body }: Pick<Reply, "body" | "text">)
   return "key";
 }
 
-/** An answer with a status of success that says that there was none. */
-export function isFailure(body: unknown): boolean {
-  const errors = member(body, "errors");
-  return (
-    (member(body, "error") ?? null) !== null ||
-    (Array.isArray(errors) && errors.length > 0) ||
-    member(body, "detail") !== undefined ||
-    member(body, "success") === false ||
-    member(body, "ok") === false
-  );
+/** Of a code that an error alone has: a status, or the word itself. */
+const FAILURE_CODE = /^([45]\d\d|error|failed|failure|\w+[_ ]?error)$/i;
+
+/** An answer with a status of success that says that there was none: an error, or a text that is no JSON. */
+export function isFailure(reply: Pick<Reply, "body" | "text">): boolean {
+  if (reply.body === undefined) return reply.text.trim() !== "";
+  return isMarked(reply.body) || problemIn(reply).codes.some((code) => FAILURE_CODE.test(code));
+}
+
+function isMarked(body: unknown): boolean {
+  if (Array.isArray(body)) return body.slice(0, MOST).some(isMarked);
+  const isSaid = !isNothing(member(body, "error")) || !isNothing(member(body, "errors"));
+  const isDenied = member(body, "success") === false || member(body, "ok") === false;
+  return isSaid || isDenied || member(body, "object") === "error";
+}
+
+/** What servers send in place of a member that they leave out. */
+export function isNothing(value: unknown): boolean {
+  if (typeof value === "object" && value !== null) return Object.keys(value).length === 0;
+  return value === undefined || value === null || value === false || value === "" || value === 0;
 }

@@ -3,7 +3,7 @@
 import { asRefusal, type Reason, Refusal } from "../failure.ts";
 import { type Outcome, outcomeOf } from "../runs/outcome.ts";
 import { isTerminal, type Run, type RunStatus } from "../runs/run.ts";
-import { knownStatus } from "../runs/status.ts";
+import { isAcknowledgement, saysOnItsWay } from "./acknowledgement.ts";
 import { type Connection, exchange, type UpstreamReply } from "./call.ts";
 import { member } from "./json.ts";
 import { listActiveRuns } from "./list.ts";
@@ -404,25 +404,19 @@ async function confirm(
   };
 }
 
-const ON_ITS_WAY: readonly unknown[] = ["cancelling", "cancelled"];
-
 /**
  * An answer that is not the run, and yet says that the cancel was taken. Success that is none comes with an error in
- * its body, as a page of what stands before the server, or as an object that is something else.
+ * its body, as a page or a text of what stands before the server, or as an object that is something else.
  */
-function acknowledges(
-  { acknowledgesOnly, answersWhenDone }: Upstream,
-  { status, body, text, unread }: UpstreamReply,
-  { runId }: Target,
-): boolean {
-  // An adapter has known it for one.
-  if (status >= 300) return true;
+function acknowledges(adapter: Upstream, reply: UpstreamReply, { runId }: Target): boolean {
+  if (adapter.meaning(reply) === "accepted") return true;
   // Where a 200 alone says that it was taken, it does so however large the rest is.
-  if (unread !== null) return !answersWhenDone;
-  if (isFailure(body) || /^\s*</.test(text)) return false;
-  const id = member(body, "run_id") ?? (acknowledgesOnly ? undefined : member(body, "id"));
-  if (id !== undefined && id !== runId) return false;
-  return acknowledgesOnly || ON_ITS_WAY.includes(knownStatus(member(body, "status")));
+  if (reply.unread !== null) return !adapter.answersWhenDone;
+  if (adapter.acknowledgesOnly) return isAcknowledgement(reply, runId);
+  const { body } = reply;
+  const id = member(body, "run_id") ?? member(body, "id");
+  const isOther = id !== undefined && id !== runId;
+  return !isOther && !isFailure(reply) && saysOnItsWay(body);
 }
 
 /**

@@ -102,7 +102,7 @@ export interface Upstream {
    * with a run that merely goes on has done nothing.
    */
   readonly answersWhenDone: boolean;
-  /** A cancel that was taken need not be answered with the run: any answer that reports no failure will do. */
+  /** A cancel that was taken need not be answered with the run: nothing, or a word that says so, will do. */
   readonly acknowledgesOnly: boolean;
   /** A second cancel, when the first may not have arrived, does no harm to anything else. */
   readonly repeatsCancel: boolean;

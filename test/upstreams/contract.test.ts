@@ -320,8 +320,7 @@ function malformedCases(replies: Replies, adapter: Upstream): Case[] {
   const { target, before, after } = replies.lostRace;
   const sends = ["cancel", "read"] as const;
   return malformed(replies).flatMap(([name, body]): Case[] => {
-    const isOther = name === "a web page" || /^\{.*"run_id".*\}$/s.test(body.body.trim());
-    const isTaken = adapter.acknowledgesOnly && !isOther;
+    const isTaken = adapter.acknowledgesOnly && ["", "null"].includes(body.body);
     const status = isTaken ? "cancelling" : "in_progress";
     const unread = { outcome: "not_confirmed", status } as const;
     return [

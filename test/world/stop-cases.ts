@@ -904,6 +904,111 @@ const noSuccess: readonly WorldCase[] = WIRES.flatMap(({ upstream, base, moving,
   }),
 );
 
+/** Where an answer without the run may do, it has to be one that says so. */
+const NO_ACKNOWLEDGEMENT: readonly unknown[] = [
+  { object: "error", message: "bad gateway", code: 502 },
+  [{ error: { code: 502 } }],
+  { message: "Internal server error" },
+  { statusCode: 502, message: "Bad Gateway" },
+  { title: "Bad Gateway", status: 502 },
+  { code: 502, message: "The backend is gone." },
+  { status: "error", message: "The backend is gone." },
+  { status: "error" },
+  { success: true, error: "The backend is gone." },
+  { ok: false },
+  { errors: ["bad gateway"] },
+  { message: "The run could not be cancelled: no cancellation was sent." },
+  { run_id: "run_2", status: "cancelled" },
+  { hello: "world" },
+  "upstream connect error or disconnect/reset before headers",
+  "OK",
+  ["run_1"],
+];
+const ACKNOWLEDGEMENTS: readonly unknown[] = [
+  undefined,
+  null,
+  {},
+  { error: false },
+  { error: "" },
+  { error: null },
+  { detail: null },
+  { error: [], errors: [] },
+  { success: true, error: null },
+  { status: "ok" },
+  { status: "cancelled" },
+  { status: "cancelling", message: "Cancellation requested." },
+  { message: "Run cancelled" },
+  { detail: "Run run_1 was canceled." },
+  { run_id: "run_1" },
+];
+const TURN = "GET /agents/sessions/thread_1/turns/run_1";
+const EVENTS = "POST /agents/sessions/thread_1/events";
+
+const acknowledgements: readonly WorldCase[] = [
+  ...NO_ACKNOWLEDGEMENT.map((body) => ({ body, isTaken: false })),
+  ...ACKNOWLEDGEMENTS.map((body) => ({ body, isTaken: true })),
+].flatMap(({ body, isTaken }): WorldCase[] => {
+  const reply = { status: 200, ...(body === undefined ? {} : { body }) };
+  const what = JSON.stringify(body) ?? "nothing";
+  const status = isTaken ? "cancelling" : "in_progress";
+  const common = {
+    row: "U7",
+    name: `200 with ${what} is ${isTaken ? "" : "not "}taken for a cancel`,
+    ownership: "credential",
+    asked: stop("thread_1", "run_1"),
+    expected: {
+      status: 200,
+      outcome: isTaken ? "cancelling" : "not_confirmed",
+      answer: { status },
+      cancels: 1,
+    },
+    afterwards: {
+      asked: look("thread_1", "run_1"),
+      expected: { status: 200, answer: { status }, cancels: 0 },
+    },
+  } as const;
+  return [
+    {
+      ...common,
+      upstream: LANGGRAPH,
+      script: { [`POST ${THREADS_RUN}/cancel`]: reply, [`GET ${THREADS_RUN}`]: graph("running") },
+    },
+    {
+      ...common,
+      upstream: AGENTS,
+      script: {
+        "GET /agents/sessions/thread_1": SESSION,
+        [TURN]: ok(turn("in_progress")),
+        [EVENTS]: reply,
+      },
+    },
+  ];
+});
+
+const cancelledCalls: readonly WorldCase[] = [
+  ...[
+    ok({ error: { code: 499, status: "CANCELLED", message: "The operation was cancelled." } }),
+    ok([{ error: { code: 499 } }]),
+    ok({ error: { status: "CANCELLED" } }),
+    { status: 499, body: { error: { code: 499, status: "CANCELLED" } } },
+  ].map((reply) => ({ reply, outcome: "cancelling" })),
+  { reply: ok({ error: { code: 503, status: "UNAVAILABLE" } }), outcome: "not_confirmed" },
+  { reply: ok({ id: "run_2", status: "CANCELLED" }), outcome: "not_confirmed" },
+].map(
+  ({ reply, outcome }): WorldCase => ({
+    row: "U7",
+    name: `${JSON.stringify(reply)} to Google's cancel is ${outcome}`,
+    upstream: GEMINI,
+    ownership: "credential",
+    script: {
+      "GET /interactions/run_1": ok({ id: "run_1", status: "in_progress", labels: OWN }),
+      "POST /interactions/run_1/cancel": reply,
+    },
+    asked: stop("thread_1", "run_1"),
+    expected: { status: 200, outcome, cancels: 1 },
+  }),
+);
+
 const silentSuccess: readonly WorldCase[] = (
   [
     [202, undefined],
@@ -1072,6 +1177,16 @@ const IN_OTHER_SHAPES = (words: string) => [
     error: { message: `OpenAIException - ${JSON.stringify({ error: { message: words } })}` },
   }),
   said(400, { message: words }),
+  said(400, { Message: words }),
+  said(400, { errorMessage: words }),
+  said(400, { error_message: words }),
+  said(400, { code: "invalid_state", reason: words }),
+  said(400, { error: { code: "400", message: `(None) ${words}` } }),
+  said(400, { message: `  ${words}` }),
+  said(400, { message: `"${words}"` }),
+  said(400, { message: `litellm.BadRequestError: OpenAIException - ${words}` }),
+  said(400, { message: `Error: 400 ${words}` }),
+  said(400, `'${words}'`),
   said(400, words),
 ];
 
@@ -1174,6 +1289,8 @@ export const STOP_CASES: readonly WorldCase[] = [
   ...malformedIds,
   ...noSuccess,
   ...silentSuccess,
+  ...acknowledgements,
+  ...cancelledCalls,
   ...forbidden,
   ...shapes,
   ...limits,
