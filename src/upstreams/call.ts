@@ -3,7 +3,7 @@
 import { Refusal } from "../failure.ts";
 import type { Log } from "../logger.ts";
 import { VERSION } from "../version.ts";
-import { withoutKey } from "./echo.ts";
+import { cutterOf, type KeyCutter } from "./echo.ts";
 import type { Health } from "./health.ts";
 import { forbiddenBy } from "./problem.ts";
 import { type Received, receive } from "./receive.ts";
@@ -149,15 +149,15 @@ async function send(
   try {
     const response = await fetcher(url.href, init);
     // Some servers repeat in an error the key that they were sent. From here on it is nowhere in the reply.
-    const clean = (text: string): string => withoutKey(text, key.trim());
-    const received = await receive(response, room, connection.tenant, clean);
+    const cutter = cutterOf(key.trim());
+    const received = await receive(response, room, connection.tenant, cutter);
     // A 500 may be this one run's; others of the same upstream must not pay for it.
     report(!GATEWAY_ERRORS.includes(response.status));
     return {
       ...received,
       status: response.status,
       origin: url.origin,
-      requestId: requestIdOf(response.headers, key.trim()),
+      requestId: requestIdOf(response.headers, cutter),
       retryAfterSeconds: retryAfterOf(response.headers, now()),
     };
   } catch (error) {
@@ -211,8 +211,8 @@ function headersFor(
   return headers;
 }
 
-function requestIdOf(headers: Headers, key: string): string | null {
-  const id = withoutKey(headers.get("x-request-id") ?? "", key);
+function requestIdOf(headers: Headers, cutter: KeyCutter): string | null {
+  const id = cutter.inText(headers.get("x-request-id") ?? "");
   return /^[\w.:-]{1,128}$/.test(id) ? id : null;
 }
 

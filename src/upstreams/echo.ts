@@ -11,20 +11,155 @@ const PART = { share: 0.4, least: 12, most: 24 } as const;
 const GRAM = 4;
 const MARKS = 4_096;
 
+/** What takes one key out of replies. What has none of it comes back as it is. */
+export interface KeyCutter {
+  readonly inText: (text: string) => string;
+  /**
+   * Of parsed JSON, in place: in its texts and in the names of its members, so that what is JSON stays JSON.
+   * `text`: what it was parsed from, which says whether there is anything to look for.
+   */
+  readonly inJson: (value: unknown, text: string) => unknown;
+}
+
 /**
- * The text without the key: whole or in long parts, as it is or in base64, percent-encoded or escaped as in
- * JSON, in any case. A text that has none of it comes back as it is. `key`: printable ASCII.
+ * Takes the key out whole or in long parts, as it is or in base64, percent-encoded or escaped as in JSON or HTML,
+ * all of it or some of its characters, in any case. `key`: printable ASCII.
  */
+export function cutterOf(key: string): KeyCutter {
+  if (key.length < LEAST_KEY) return { inText: (text) => text, inJson: (value) => value };
+  const placesIn = key.length < LEAST_INSIDE ? finderAlone(key) : finderInside(key);
+  // Unescaped first: else a part that is not escaped would be cut out, and what is left be too short to be found.
+  const inText = (text: string): string => {
+    const places = ESCAPE.test(text) ? placesIn(unescaped(text)) : [];
+    const starts = places.length > 0 ? startsIn(text) : [];
+    const startOf = (place: number): number => starts[place] ?? text.length;
+    const clean = cut(
+      text,
+      places.map(({ from, to }) => ({ from: startOf(from), to: startOf(to) })),
+    );
+    return cut(clean, placesIn(clean));
+  };
+  const isIn = (text: string): boolean =>
+    placesIn(text).length > 0 || (ESCAPE.test(text) && placesIn(unescaped(text)).length > 0);
+  // A short key may be the very name of a member that every reply has.
+  const inName = key.length < LEAST_INSIDE ? (name: string) => name : inText;
+  return {
+    inText,
+    inJson: (value, text) => (isIn(text) ? cutInside(value, inText, inName) : value),
+  };
+}
+
+/** The text without the key. */
 export function withoutKey(text: string, key: string): string {
-  if (key.length < LEAST_KEY) return text;
-  if (key.length < LEAST_INSIDE) return text.replace(aloneOf(key), HIDDEN);
+  return cutterOf(key).inText(text);
+}
+
+function cut(text: string, places: readonly Place[]): string {
   let clean = "";
   let end = 0;
-  for (const { from, to } of placesIn(text, spellingsFor(text, key))) {
+  for (const { from, to } of places) {
     clean += text.slice(end, from) + HIDDEN;
     end = to;
   }
   return end === 0 ? text : clean + text.slice(end);
+}
+
+type Change = (text: string) => string;
+
+/** Without recursion: JSON may be nested as deep as it is long. */
+function cutInside(value: unknown, inText: Change, inName: Change): unknown {
+  const held = [value];
+  const left: object[] = [held];
+  for (let one = left.pop(); one !== undefined; one = left.pop()) {
+    const members = Object.entries(one);
+    const isRenamed = !Array.isArray(one) && members.some(([name]) => inName(name) !== name);
+    if (isRenamed) for (const [name] of members) Reflect.deleteProperty(one, name);
+    for (const [name, member] of members) {
+      if (typeof member === "object" && member !== null) left.push(member);
+      const clean: unknown = typeof member === "string" ? inText(member) : member;
+      if (!isRenamed && clean === member) continue;
+      const kept = { value: clean, writable: true, enumerable: true, configurable: true };
+      Object.defineProperty(one, isRenamed ? inName(name) : name, kept);
+    }
+  }
+  return held[0];
+}
+
+/** How a character of a key may be spelled, in JSON, in an address and in HTML. */
+const UNIT =
+  /\\u00([2-7][0-9a-f])|%([2-7][0-9a-f])|&#x([2-7][0-9a-f]);|&#(\d{2,3});|&(amp|lt|gt|quot|apos);|\\(["\\/])/gi;
+/** Where none of these is, all that is escaped is what every server has to: the spellings have that. */
+const ESCAPE = /\\u00[2-7]|%[2-7][0-9a-f]|&(?:#|amp;|lt;|gt;|quot;|apos;)/i;
+const ENTITIES: Readonly<Record<string, string>> = {
+  amp: "&",
+  lt: "<",
+  gt: ">",
+  quot: '"',
+  apos: "'",
+};
+/** JSON in JSON in JSON. */
+const LAYERS = 3;
+
+/** Each unit becomes one character, which its groups tell. */
+function characterOf(...groups: readonly (string | undefined)[]): string {
+  const [inJson, inAddress, inHex, inDecimal, name, itself] = groups;
+  const hex = inJson ?? inAddress ?? inHex;
+  if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
+  if (inDecimal !== undefined) return String.fromCharCode(Number(inDecimal));
+  return name === undefined ? (itself ?? "") : (ENTITIES[name.toLowerCase()] ?? "");
+}
+
+function unescaped(text: string): string {
+  let plain = text;
+  for (let layer = 0; layer < LAYERS && ESCAPE.test(plain); layer += 1) {
+    plain = plain.replace(UNIT, (_, ...groups: (string | undefined)[]) =>
+      characterOf(...groups.slice(0, 6)),
+    );
+  }
+  return plain;
+}
+
+/** Where each character of the unescaped text begins in the text. */
+function startsIn(text: string): Uint32Array {
+  let plain = text;
+  let starts = Uint32Array.from({ length: text.length }, (_, at) => at);
+  for (let layer = 0; layer < LAYERS && ESCAPE.test(plain); layer += 1) {
+    const next = new Uint32Array(plain.length);
+    let length = 0;
+    let end = 0;
+    const keep = (to: number): void => {
+      for (; end < to; end += 1) next[length++] = starts[end] ?? 0;
+    };
+    for (const { 0: unit, index } of plain.matchAll(UNIT)) {
+      keep(index + 1);
+      end = index + unit.length;
+    }
+    keep(plain.length);
+    starts = next.subarray(0, length);
+    plain = plain.replace(UNIT, (_, ...groups: (string | undefined)[]) =>
+      characterOf(...groups.slice(0, 6)),
+    );
+  }
+  return starts;
+}
+
+type Finder = (text: string) => readonly Place[];
+
+function finderAlone(key: string): Finder {
+  const alone = aloneOf(key);
+  return (text) =>
+    Array.from(text.matchAll(alone), ({ index }) => ({ from: index, to: index + key.length }));
+}
+
+/** What it looks for is made once for each kind of text, not for each text. */
+function finderInside(key: string): Finder {
+  const kinds = new Map<string, Grams>();
+  return (text) => {
+    const kind = `${text.includes("%")}:${text.includes("\\")}`;
+    const grams = kinds.get(kind) ?? gramsOf(spellingsFor(text, key));
+    kinds.set(kind, grams);
+    return placesIn(text, grams);
+  };
 }
 
 function aloneOf(key: string): RegExp {
@@ -93,8 +228,7 @@ interface Place {
 }
 
 /** Where the text has enough of a spelling in a row, in order and apart from each other. */
-function placesIn(text: string, spellings: readonly Spelling[]): readonly Place[] {
-  const { marks, grams } = gramsOf(spellings);
+function placesIn(text: string, { marks, grams }: Grams): readonly Place[] {
   const places: Place[] = [];
   let end = 0;
   let hash = 0;
@@ -134,13 +268,19 @@ function around(
   return { from: at + before, to: at + after };
 }
 
+interface Grams {
+  readonly grams: ReadonlyMap<number, readonly Gram[]>;
+  /** Zero where no gram has that hash. */
+  readonly marks: Uint8Array;
+}
+
 interface Gram {
   readonly spelling: Spelling;
   readonly index: number;
 }
 
 /** So many of each spelling that a stretch which is long enough has one of them. */
-function gramsOf(spellings: readonly Spelling[]) {
+function gramsOf(spellings: readonly Spelling[]): Grams {
   const grams = new Map<number, Gram[]>();
   const marks = new Uint8Array(MARKS);
   for (const spelling of spellings) {

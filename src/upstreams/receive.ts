@@ -1,4 +1,5 @@
 // Reads the body of a reply within its bounds. Decides nothing.
+import type { KeyCutter } from "./echo.ts";
 import type { Room, Share, UnreadBody } from "./room.ts";
 
 /** What is kept of a body as it came: enough to recognise the short texts of servers. */
@@ -18,14 +19,14 @@ export interface Received {
 }
 
 /**
- * Decoded bytes are counted: a gzip bomb is stopped at the limit, not at its end. `clean` takes out of the
- * text what must be nowhere in it. Rejects when the connection breaks or the body cannot be decoded.
+ * Decoded bytes are counted: a gzip bomb is stopped at the limit, not at its end. `cutter` takes
+ * out of it what must be nowhere in it. Rejects when the connection breaks or the body cannot be decoded.
  */
 export async function receive(
   { status, body: stream }: Response,
   room: Room,
   tenant: string,
-  clean: (text: string) => string,
+  cutter: KeyCutter,
 ): Promise<Received> {
   if (stream === null) return { text: "", body: undefined, bytes: 0, unread: null };
   const share = room.begin(tenant);
@@ -34,9 +35,9 @@ export async function receive(
     const most = isError ? ERROR_BYTES : Number.POSITIVE_INFINITY;
     const { bytes, unread } = await readWithin(stream, share, most);
     if (unread !== null && !isError) return { text: "", body: undefined, bytes: 0, unread };
-    const text = clean(new TextDecoder().decode(bytes));
-    const size = bytes.byteLength;
-    return { text: headOf(text), body: parseJson(text), bytes: size, unread: null };
+    const text = new TextDecoder().decode(bytes);
+    const body = cutter.inJson(parseJson(text), text);
+    return { text: headOf(text, cutter), body, bytes: bytes.byteLength, unread: null };
   } finally {
     share.end();
   }
@@ -66,9 +67,10 @@ async function readWithin(
   return { bytes: Buffer.concat(chunks), unread: null };
 }
 
-/** A copy: a part of a long text keeps the whole of it in memory. */
-function headOf(text: string): string {
-  return Buffer.from(text.slice(0, HEAD_LENGTH)).toString();
+/** A copy: a part of a long text keeps the whole of it in memory. What is cut out may begin at its end. */
+function headOf(text: string, cutter: KeyCutter): string {
+  const clean = cutter.inText(text.slice(0, 2 * HEAD_LENGTH));
+  return Buffer.from(clean.slice(0, HEAD_LENGTH)).toString();
 }
 
 function parseJson(text: string): unknown {

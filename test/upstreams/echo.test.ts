@@ -1,7 +1,7 @@
 // A key that a reply repeats is hidden, whatever it looks like there; nothing else is.
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
-import { withoutKey } from "../../src/upstreams/echo.ts";
+import { cutterOf, withoutKey } from "../../src/upstreams/echo.ts";
 
 const KEY = 'Zq7!p/Wd+"k9$Lm2^Xt=rV&c0Bn-Hy_4';
 const PLAIN = "wq7dk9lm2xtrvc0bnhy4zz81";
@@ -84,5 +84,43 @@ describe("a key that a reply repeats", () => {
     for (const key of ["assistant-key-1", "responses-key", "response-1"]) {
       expect(withoutKey(likeIt, key)).toBe(likeIt);
     }
+  });
+
+  it("is hidden where only some of its characters are escaped, in any way and in layers", () => {
+    const json = (c: string) => `\\u00${c.charCodeAt(0).toString(16)}`;
+    const spellings: readonly ((c: string) => string)[] = [
+      json,
+      (c) => json(c).replace("\\", "\\\\"),
+      (c) => `%${c.charCodeAt(0).toString(16)}`,
+      (c) => `&#${c.charCodeAt(0)};`,
+      (c) => `&#x${c.charCodeAt(0).toString(16)};`,
+      (c) => `%26#${c.charCodeAt(0)};`,
+    ];
+    const some = fc.array(fc.boolean(), { minLength: KEY.length, maxLength: KEY.length });
+    fc.assert(
+      fc.property(some, fc.constantFrom(...spellings), (isEscaped, spell) => {
+        const spelled = Array.from(KEY, (c, at) => (isEscaped[at] ? spell(c) : c)).join("");
+        expect(withoutKey(`a ${spelled} b \\" %41 &amp; c`, KEY)).toBe(
+          'a [hidden] b \\" %41 &amp; c',
+        );
+      }),
+    );
+  });
+
+  it("is hidden inside the texts and names of JSON, which stays JSON", () => {
+    const text = `{"a${PLAIN}":1,"b":[{"c":"x ${PLAIN}"},null,true,7],"__proto__":{"d":2}}`;
+    const cut = cutterOf(PLAIN).inJson(JSON.parse(text), text);
+    expect(JSON.stringify(cut)).toBe(text.replaceAll(PLAIN, "[hidden]"));
+    const depth = 200_000;
+    const deep = `${"[".repeat(depth)}"${PLAIN}"${"]".repeat(depth)}`;
+    let one = cutterOf(PLAIN).inJson(JSON.parse(deep), deep);
+    while (Array.isArray(one)) [one] = one;
+    expect(one).toBe("[hidden]");
+  });
+
+  it("of JSON that does not have it nothing is touched", () => {
+    const text = '{"a":"%41 & \\u0026"}';
+    const value = Object.freeze(JSON.parse(text));
+    expect(cutterOf(KEY).inJson(value, text)).toBe(value);
   });
 });

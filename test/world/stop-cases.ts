@@ -1282,7 +1282,85 @@ const gone: readonly WorldCase[] = SOURCES.flatMap((ownership) =>
   ),
 );
 
+/** Has what .NET, Go and PHP escape in JSON although nothing says that they must. */
+const ESCAPED_KEY = "k3y&9f_2<z8-x>1q&77+ab'cd&ef";
+const escaping = (letters: string) => (text: string) =>
+  Array.from(text, (one) =>
+    letters.includes(one) ? `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}` : one,
+  ).join("");
+const HTML: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
+const ESCAPERS: readonly [name: string, escaped: (text: string) => string][] = [
+  ["as .NET does", escaping("&<>'\"+")],
+  ["as Go does", escaping("&<>")],
+  ["as .NET does, in JSON in JSON", (text) => escaping("&<>'+")(text).replaceAll("\\", "\\\\")],
+  ["as in HTML", (text) => text.replace(/[&<>]/g, (one) => HTML[one] ?? one)],
+  ["as in HTML, by numbers", (text) => text.replace(/['+]/g, (one) => `&#${one.charCodeAt(0)};`)],
+];
+
+const escapes: readonly WorldCase[] = ESCAPERS.map(([name, escaped]): WorldCase => {
+  const parts = ["k3y&9f_2<z8-x>", "1q&77+ab'cd&ef"].map(escaped);
+  const words = `The key ${escaped(ESCAPED_KEY)} is not allowed.`;
+  const body = { ...run("failed", { last_error: { code: "server_error", message: "{words}" } }) };
+  const named = JSON.stringify({ ...body, metadata: { [OWN]: 1 } });
+  return {
+    row: "D12",
+    name: `in the error of a run, escaped ${name}`,
+    upstream: ASSISTANTS,
+    ownership: "credential",
+    keys: [ESCAPED_KEY],
+    script: {
+      [`GET ${THREADS_RUN}`]: ok(
+        named.replace("{words}", words).replace(OWN, `k ${escaped(ESCAPED_KEY)}`),
+      ),
+    },
+    asked: look("thread_1", "run_1"),
+    expected: {
+      status: 200,
+      answer: {
+        last_error: { message: "The key [hidden] is not allowed." },
+        metadata: { "k [hidden]": "1" },
+      },
+      cancels: 0,
+      hides: ["k3y&9f_2<z8-x>", "1q&77+ab'cd&ef", "f_2", "ab'cd", ...parts],
+    },
+  };
+});
+
+/** A key that is a word of JSON, or of every run. */
+const plainKeys: readonly WorldCase[] = ["null", "true", "none", "12345678", "status", "false"].map(
+  (key): WorldCase => ({
+    row: "D12",
+    name: `a reply stays JSON whatever the key is: ${key}`,
+    upstream: ASSISTANTS,
+    ownership: "credential",
+    keys: [key],
+    script: {
+      [`GET ${THREADS_RUN}`]: [
+        ok(run("in_progress", { created_at: 12_345_678, last_error: null, is_on: [true, false] })),
+        ok(
+          run("cancelled", {
+            created_at: 12_345_678,
+            instructions: `key ${key}.`,
+            last_error: null,
+            is_on: [true, false],
+          }),
+        ),
+      ],
+      [`POST ${THREADS_RUN}/cancel`]: ok(run("cancelled", { last_error: null })),
+    },
+    asked: stop("thread_1", "run_1"),
+    expected: {
+      status: 200,
+      outcome: "cancelled",
+      answer: { created_at: 12_345_678, instructions: "key [hidden]." },
+      cancels: 1,
+    },
+  }),
+);
+
 export const STOP_CASES: readonly WorldCase[] = [
+  ...escapes,
+  ...plainKeys,
   ...refusals,
   ...alone,
   ...agents,
