@@ -36,6 +36,12 @@ export interface KeySet {
   readonly skipped: readonly SkippedKey[];
 }
 
+/** Keys, and a way to ask the provider for newer ones when none of them signed a token. */
+export interface OfferedKeys extends KeySet {
+  /** Null when there are none, or when they have been asked for often enough. */
+  readonly newer?: (algorithm: string) => Promise<KeySet | null>;
+}
+
 /** How a token's header says which key it means. */
 export interface KeyHint {
   readonly kid: string | undefined;
@@ -153,15 +159,9 @@ export function keysFor({ keys, byKid }: KeySet, hint: KeyHint): readonly Verifi
   return certified.length > 0 ? certified : keys;
 }
 
-/** Whether the document has what the token names, as far as it says such a thing of its keys. */
-export function hasKeyFor({ keys, byKid }: KeySet, hint: KeyHint): boolean {
-  if (hint.kid !== undefined) return byKid.has(hint.kid);
-  const comparable = keys.filter(
-    ({ x5t, x5tS256 }) =>
-      (hint.x5t !== undefined && x5t !== undefined) ||
-      (hint.x5tS256 !== undefined && x5tS256 !== undefined),
-  );
-  return comparable.length === 0 || comparable.some((key) => isCertified(key, hint));
+/** Whether there is a key to try: whether it signed the token, the signature tells. */
+export function hasKeyFor(keys: KeySet, hint: KeyHint): boolean {
+  return keysFor(keys, hint).length > 0;
 }
 
 function isCertified({ x5t, x5tS256 }: VerificationKey, hint: KeyHint): boolean {

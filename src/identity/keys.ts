@@ -26,6 +26,7 @@ import {
   importKeys,
   type KeyHint,
   type KeySet,
+  type OfferedKeys,
   readKeyDocument,
 } from "./key-set.ts";
 import type { KeyShelf } from "./key-shelf.ts";
@@ -44,7 +45,7 @@ export type Keys = (
   issuer: Issuer,
   hint: KeyHint,
   defer: (work: Promise<unknown>) => void,
-) => Promise<KeySet>;
+) => Promise<OfferedKeys>;
 
 export interface KeySource {
   readonly fetch: typeof fetch;
@@ -81,7 +82,7 @@ export function createKeys(source: KeySource): Keys {
     const place = JSON.stringify([issuer.issuer, jwks_uri]);
     const kept = remote.get(place) ?? nothing();
     remote.set(place, kept);
-    const question = { issuer, place, hint, defer, begunBefore: kept.begun };
+    const question = { issuer, place, hint, defer, begunBefore: kept.begun, failed: null };
     switch (needOf(kept, question, source.now())) {
       case "beside":
         if (mayAsk(kept, source.now())) defer(renew(source, kept, question));
@@ -89,9 +90,30 @@ export function createKeys(source: KeySource): Keys {
       case "first":
         await obtain(source, kept, question);
     }
-    if (wasAsked(kept, question) && !isKnown(kept, hint)) kept.unknown.add(hint, source.now());
-    return servable(kept, question, source.now());
+    noteUnknown(kept, question, source.now());
+    const keys = servable(kept, question, source.now());
+    const newer = (algorithm: string) =>
+      newerKeys(source, kept, { ...question, failed: { keys, algorithm } });
+    return { ...keys, newer };
   };
+}
+
+/** Throws `identity_unavailable` when the provider may have newer keys, and does not answer. */
+async function newerKeys(
+  source: KeySource,
+  kept: Kept,
+  question: Question & { readonly failed: Failed },
+): Promise<KeySet | null> {
+  if (isDue(kept, question, source.now())) await obtain(source, kept, question);
+  noteUnknown(kept, question, source.now());
+  const keys = servable(kept, question, source.now());
+  return keys === question.failed.keys ? null : keys;
+}
+
+/** Keys that did not sign a token, though its header may mean one of them. */
+interface Failed {
+  readonly keys: KeySet;
+  readonly algorithm: string;
 }
 
 /** What one request wants to know. */
@@ -103,13 +125,31 @@ interface Question {
   readonly defer: (work: Promise<unknown>) => void;
   /** How many attempts had begun when it came. */
   readonly begunBefore: number;
+  /** Null before the signature has been tried. */
+  readonly failed: Failed | null;
+}
+
+/** Whether the kept keys may have signed the token, for all that is known of it. */
+function hasCandidate(kept: Pick<Kept, "keys">, { hint, failed }: Question): boolean {
+  return isKnown(kept, hint) && kept.keys !== failed?.keys;
+}
+
+/** By what the token names, and never by its signature: of those there is no end. */
+function nameOf({ hint: { kid, x5t, x5tS256 }, failed }: Question): string {
+  return JSON.stringify([kid ?? [x5t, x5tS256], failed?.algorithm]);
+}
+
+function noteUnknown(kept: Kept, question: Question, now: number): void {
+  const isUnknown = question.failed !== null || !hasCandidate(kept, question);
+  if (wasAsked(kept, question) && isUnknown) kept.unknown.add(nameOf(question), now);
 }
 
 /** Whether newer keys are needed before the request can go on, beside it, or not at all. */
 function needOf(kept: Kept, question: Question, now: number): "first" | "beside" | "none" {
   if (!isDue(kept, question, now)) return isAgeing(kept, now) ? "beside" : "none";
-  const { issuer, hint } = question;
-  const bearable = isOutage(kept, now) && isUsable(kept, issuer, now) && isKnown(kept, hint);
+  const { issuer } = question;
+  const bearable =
+    isOutage(kept, now) && isUsable(kept, issuer, now) && hasCandidate(kept, question);
   // Whoever may ask waits for the answer, or a key withdrawn before the outage would pass once after it.
   return bearable && !mayAsk(kept, now) ? "none" : "first";
 }
@@ -117,8 +157,8 @@ function needOf(kept: Kept, question: Question, now: number): "first" | "beside"
 /** Too old, or without a key that the provider may have by now. */
 function isDue(kept: Kept, question: Question, now: number): boolean {
   if (!isFresh(kept, now)) return true;
-  const isNobodys = kept.unknown.has(question.hint, now) && !isFailing(kept);
-  return !isKnown(kept, question.hint) && !isNobodys && !wasAsked(kept, question);
+  const isNobodys = kept.unknown.has(nameOf(question), now) && !isFailing(kept);
+  return !hasCandidate(kept, question) && !isNobodys && !wasAsked(kept, question);
 }
 
 /** The provider has answered an attempt that began after the request had come. */
@@ -144,9 +184,10 @@ async function obtain(source: KeySource, kept: Kept, question: Question): Promis
 }
 
 /** Throws `identity_unavailable`. */
-function servable(kept: Kept, { issuer, hint }: Question, now: number): KeySet {
+function servable(kept: Kept, question: Question, now: number): KeySet {
+  const { issuer } = question;
   // A key that is unknown here may be one that the provider would have told us about.
-  const untold = isFailing(kept) && !isKnown(kept, hint);
+  const untold = isFailing(kept) && !hasCandidate(kept, question);
   if (kept.keys !== null && !untold && isUsable(kept, issuer, now)) return kept.keys;
   const retryAfterSeconds = Math.max(1, Math.ceil((kept.retryAt - now) / 1_000));
   throw new Refusal("identity_unavailable", { detail: issuer.issuer, retryAfterSeconds });
@@ -171,7 +212,8 @@ async function renew(source: KeySource, kept: Kept, question: Question): Promise
   kept.asking = true;
   let shelved: Found | null = null;
   try {
-    shelved = await readShelf(source, kept, question);
+    // Whether the keys of another isolate signed the token is not known here: the provider is asked.
+    shelved = question.failed === null ? await readShelf(source, kept, question) : null;
     if (shelved !== null && !isAgeing(shelved, source.now()) && isKnown(shelved, hint)) {
       replace(kept, shelved);
       tellSkipped(source, kept, issuer, shelved.keys);

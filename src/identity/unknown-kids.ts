@@ -1,7 +1,6 @@
-// Key ids that an issuer does not have: which were asked about, and whether another may be. Anybody can
-// make one up, so each costs the provider next to nothing, and us no memory without end.
+// What tokens name, and no key of their issuer fits: what was asked about, and whether more may be. Anybody
+// can make such a token, so each costs the provider next to nothing, and us no memory without end.
 import QuickLRU from "quick-lru";
-import type { KeyHint } from "./key-set.ts";
 
 /** So many may be asked about at once, and one more after each pause: a rotation needs one. */
 const BURST = 3;
@@ -15,8 +14,8 @@ const KEPT = 256;
 
 export interface UnknownKids {
   /** Whether the provider was asked about it a moment ago, and had none. */
-  has(hint: KeyHint, now: number): boolean;
-  add(hint: KeyHint, now: number): void;
+  has(name: string, now: number): boolean;
+  add(name: string, now: number): void;
   /** After every answer of the provider: what it did not have before, it may have now. */
   clear(): void;
   /** Takes one of the questions that are left, if any is. */
@@ -28,9 +27,9 @@ export function createUnknownKids(): UnknownKids {
   let left = BURST;
   let countedAt = Number.NEGATIVE_INFINITY;
   return {
-    has: (hint, now) => now - (askedAt.get(nameOf(hint)) ?? Number.NEGATIVE_INFINITY) < NOBODYS_MS,
-    add: (hint, now) => {
-      askedAt.set(nameOf(hint), now);
+    has: (name, now) => now - (askedAt.get(name) ?? Number.NEGATIVE_INFINITY) < NOBODYS_MS,
+    add: (name, now) => {
+      askedAt.set(name, now);
     },
     clear: () => askedAt.clear(),
     mayAsk: (now) => {
@@ -42,8 +41,4 @@ export function createUnknownKids(): UnknownKids {
       return true;
     },
   };
-}
-
-function nameOf({ kid, x5t, x5tS256 }: KeyHint): string {
-  return JSON.stringify(kid ?? [x5t, x5tS256]);
 }

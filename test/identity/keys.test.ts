@@ -19,6 +19,11 @@ import { compactToken } from "../support/tokens.ts";
 
 const FIRST = await createKey("ES256");
 const NEXT = await createKey("ES256");
+/** The coordinates of a key on another curve. */
+const P384 = await crypto.subtle
+  .generateKey({ name: "ECDSA", namedCurve: "P-384" }, true, ["sign", "verify"])
+  .then((pair) => crypto.subtle.exportKey("jwk", (pair as CryptoKeyPair).publicKey))
+  .then((jwk) => ({ x: (jwk as JsonWebKey).x, y: (jwk as JsonWebKey).y }));
 
 const down: KeyAnswer = () => Promise.reject(new TypeError("Network connection lost."));
 const document =
@@ -153,6 +158,105 @@ describe("a rotation", () => {
   });
 });
 
+describe("a rotation that no new kid tells", () => {
+  const nameless = (key: SigningKey): SigningKey => ({ ...key, kid: undefined as never });
+  const sameKid: SigningKey = { ...NEXT, kid: FIRST.kid };
+  const { kid: _, ...first } = FIRST.publicJwk;
+  const { kid: __, ...next } = NEXT.publicJwk;
+
+  it.each<[string, Json, KeyAnswer, KeyAnswer, SigningKey]>([
+    ["no kid", { allow_missing_kid: true }, document(first), document(first, next), nameless(NEXT)],
+    ["the same kid", {}, publishing(FIRST), publishing(sameKid), sameKid],
+    ["the same kid beside it", {}, publishing(FIRST), publishing(FIRST, sameKid), sameKid],
+    [
+      "another algorithm of the same kid",
+      { algorithms: ["ES256", "ES384"] },
+      document({ ...first, kid: "one", alg: "ES384", crv: "P-384", ...P384 }),
+      document({ ...next, kid: "one" }),
+      { ...NEXT, kid: "one" },
+    ],
+  ])("by %s is followed at once: one fetch, and no request is refused", async (...row) => {
+    const [, issuer, before, after, by] = row;
+    const { state, statusBy, statusesOf } = await createProvider(FIRST, { issuer });
+    state.answer = before;
+    await statusBy(FIRST);
+    const { fetches } = state;
+    state.nowMs += 30 * SECOND;
+    state.answer = after;
+    expect(await statusesOf(times(50, by))).toEqual([200]);
+    expect(state.fetches).toBe(fetches + 1);
+    expect(await statusBy(by)).toBe(200);
+    expect(state.fetches).toBe(fetches + 1);
+  });
+
+  it("is 503, and not 401, while the provider cannot be asked", async () => {
+    const { state, statusBy } = await createProvider(FIRST);
+    await statusBy(FIRST);
+    state.answer = down;
+    expect(await statusBy(sameKid)).toBe(503);
+    expect(await statusBy(FIRST)).toBe(200);
+    state.answer = publishing(sameKid);
+    state.nowMs += SECOND;
+    expect(await statusBy(sameKid)).toBe(200);
+    expect(await statusBy(FIRST)).toBe(401);
+  });
+
+  it("is heard of by the isolates of one place, each from the provider", async () => {
+    const cache = caches.open(`rotation-${crypto.randomUUID()}`);
+    const options = { bindings: { keyCache: () => cache } };
+    const old = await createProvider(FIRST, options);
+    await old.statusBy(FIRST);
+    const young = await createProvider(FIRST, options);
+    young.state.nowMs += SECOND;
+    old.state.nowMs += SECOND;
+    for (const { state } of [old, young]) state.answer = publishing(sameKid);
+    expect(await young.statusBy(sameKid)).toBe(200);
+    expect(await old.statusBy(sameKid)).toBe(200);
+    expect([old.state.fetches, young.state.fetches]).toEqual([2, 1]);
+  });
+});
+
+describe("signatures that are made up under a published kid", () => {
+  const forged: SigningKey = { ...NEXT, kid: FIRST.kid };
+
+  it("cost one fetch in thirty seconds, however many there are", async () => {
+    const { state, statusBy, statusesOf } = await createProvider(FIRST);
+    await statusBy(FIRST);
+    expect(await statusesOf(times(250, forged))).toEqual([401]);
+    expect(state.fetches).toBe(2);
+    for (let asked = 0; asked < 500; asked += 1) {
+      state.nowMs += 240;
+      expect(await statusBy(forged)).toBe(401);
+    }
+    expect(state.fetches - 2).toBeLessThanOrEqual(4);
+    state.answer = publishing(FIRST, { ...NEXT, kid: "another" });
+    expect(await statusBy({ ...NEXT, kid: "another" })).toBe(200);
+  });
+
+  it("cost no second fetch in the request that has just fetched the keys", async () => {
+    const { state, statusBy } = await createProvider(FIRST);
+    expect(await statusBy(forged)).toBe(401);
+    expect(state.fetches).toBe(1);
+    expect(await statusBy(forged)).toBe(401);
+    expect(state.fetches).toBe(1);
+  });
+
+  it("share the three questions with kids that no key has", async () => {
+    const issuer = { allow_missing_kid: true };
+    const { state, statusBy, begin } = await createProvider(FIRST, { issuer });
+    await statusBy(FIRST);
+    expect(await statusBy(forged)).toBe(401);
+    const nameless: SigningKey = { ...NEXT, kid: undefined as never };
+    for (let at = 0; at < 20; at += 1) {
+      const { response } = await begin(nameless, {}, { x5t: `made-up-${at}` });
+      expect((await response).status).toBe(401);
+    }
+    for (const stranger of strangers(NEXT, 10)) expect(await statusBy(stranger)).toBe(401);
+    expect(state.fetches - 1).toBe(3);
+    expect(await statusBy(FIRST)).toBe(200);
+  });
+});
+
 describe("a token without a kid that names a certificate", () => {
   const nameless = (key: SigningKey): SigningKey => ({ ...key, kid: undefined as never });
   const certified = (key: SigningKey, members: Json): Json => ({ ...key.publicJwk, ...members });
@@ -172,8 +276,11 @@ describe("a token without a kid that names a certificate", () => {
     );
     expect(await statusOf({ x5t: "next" })).toBe(200);
     expect(await statusOf({ "x5t#S256": "NEXT" })).toBe(200);
-    expect(await statusOf({ x5t: "first" })).toBe(401);
     expect(state.fetches).toBe(2);
+    // A signature that does not fit: the provider may have another key of that thumbprint by now.
+    expect(await statusOf({ x5t: "first" })).toBe(401);
+    expect(await statusOf({ x5t: "first" })).toBe(401);
+    expect(state.fetches).toBe(3);
   });
 
   it("is tried with all keys, and asks for no others, where the document has no thumbprints", async () => {

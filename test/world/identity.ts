@@ -358,6 +358,80 @@ const I6: Rows = {
       fetches: 3,
     },
   ],
+  "a key without a kid that is published half a minute after its first token": [
+    401,
+    {
+      entry: KIDLESS,
+      by: RSA_2,
+      header: { kid: undefined },
+      later: [{ waitSeconds: SECONDS_TO_PUBLISH, keys: [shown(RSA), shown(RSA_2)], status: 200 }],
+      fetches: 2,
+    },
+  ],
+  "a key that is published under the kid of the one before it": [
+    401,
+    {
+      by: named(RSA_2, "rsa"),
+      later: [
+        { status: 401 },
+        {
+          waitSeconds: SECONDS_TO_PUBLISH,
+          keys: [shown(RSA_2, { kid: "rsa" })],
+          status: 200,
+        },
+      ],
+      fetches: 2,
+    },
+  ],
+  "a key of another type under the kid of the one before it": [
+    401,
+    {
+      entry: ANY,
+      by: named(EC, "rsa"),
+      later: [
+        {
+          waitSeconds: SECONDS_TO_PUBLISH,
+          keys: [shown(RSA), shown(EC, { kid: "rsa" })],
+          status: 200,
+        },
+      ],
+      fetches: 2,
+    },
+  ],
+  "Keycloak's key for one more algorithm": [
+    401,
+    {
+      entry: { algorithms: ["RS256", "RS512"] },
+      header: { alg: "RS512" },
+      later: [{ waitSeconds: SECONDS_TO_PUBLISH, keys: KEYCLOAK, status: 200 }],
+      fetches: 2,
+    },
+  ],
+  "a key that is published under another's thumbprint": [
+    401,
+    {
+      entry: KIDLESS,
+      keys: CERTIFIED,
+      by: RSA_3,
+      header: { kid: undefined, x5t: "one" },
+      later: [
+        {
+          waitSeconds: SECONDS_TO_PUBLISH,
+          keys: [shown(RSA_3, { kid: undefined, x5t: "one" })],
+          status: 200,
+        },
+      ],
+      fetches: 2,
+    },
+  ],
+  "a signature that no key of that kid ever made": [
+    401,
+    {
+      by: named(RSA_2, "rsa"),
+      later: [{ status: 401 }, { waitSeconds: SECONDS_TO_PUBLISH, status: 401 }, { status: 401 }],
+      fetches: 2,
+    },
+  ],
   "a key that is never published": [
     401,
     {
