@@ -51,8 +51,12 @@ export function nothing(): Kept {
   };
 }
 
-export function isKnown({ keys }: Pick<Kept, "keys">, hint: KeyHint): boolean {
-  return keys !== null && hasKeyFor(keys, hint);
+export function isKnown(
+  { keys }: Pick<Kept, "keys">,
+  hint: KeyHint,
+  { allow_missing_kid }: Issuer,
+): boolean {
+  return keys !== null && hasKeyFor(keys, hint, allow_missing_kid);
 }
 
 export function isFresh({ fetchedAt }: Kept, now: number): boolean {

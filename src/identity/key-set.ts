@@ -130,8 +130,8 @@ function verificationKey(published: PublicKey): VerificationKey {
   const imported = new Map<string, CryptoKey>();
   return {
     kid,
-    x5t: textOrNone(x5t),
-    x5tS256: textOrNone(x5tS256),
+    x5t: readThumbprint(x5t),
+    x5tS256: readThumbprint(x5tS256),
     algorithms,
     keyFor: async (algorithm) => {
       const known = imported.get(algorithm);
@@ -145,23 +145,34 @@ function verificationKey(published: PublicKey): VerificationKey {
   };
 }
 
-function textOrNone(value: unknown): string | undefined {
-  return typeof value === "string" && value !== "" ? value : undefined;
+/**
+ * RFC 7515 §4.1.7 and §4.1.8, RFC 7517 §4.8 and §4.9: base64url without padding. Some servers write the
+ * other alphabet, or padding: the thumbprint is the same. Undefined when it is none.
+ */
+export function readThumbprint(value: unknown): string | undefined {
+  if (typeof value !== "string") return undefined;
+  const plain = value.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+  return plain === "" ? undefined : plain;
 }
 
 /**
  * The keys that a token may have been signed with: by its `kid`, or else by the thumbprint of the key's
- * certificate, or else all.
+ * certificate, or else all. With `allowMissingKid` a `kid` says nothing where no key has one.
  */
-export function keysFor({ keys, byKid }: KeySet, hint: KeyHint): readonly VerificationKey[] {
-  if (hint.kid !== undefined) return byKid.get(hint.kid) ?? [];
+export function keysFor(
+  { keys, byKid }: KeySet,
+  hint: KeyHint,
+  allowMissingKid: boolean,
+): readonly VerificationKey[] {
+  const isNameless = allowMissingKid && byKid.size === 0;
+  if (hint.kid !== undefined && !isNameless) return byKid.get(hint.kid) ?? [];
   const certified = keys.filter((key) => isCertified(key, hint));
   return certified.length > 0 ? certified : keys;
 }
 
 /** Whether there is a key to try: whether it signed the token, the signature tells. */
-export function hasKeyFor(keys: KeySet, hint: KeyHint): boolean {
-  return keysFor(keys, hint).length > 0;
+export function hasKeyFor(keys: KeySet, hint: KeyHint, allowMissingKid: boolean): boolean {
+  return keysFor(keys, hint, allowMissingKid).length > 0;
 }
 
 function isCertified({ x5t, x5tS256 }: VerificationKey, hint: KeyHint): boolean {

@@ -130,8 +130,8 @@ interface Question {
 }
 
 /** Whether the kept keys may have signed the token, for all that is known of it. */
-function hasCandidate(kept: Pick<Kept, "keys">, { hint, failed }: Question): boolean {
-  return isKnown(kept, hint) && kept.keys !== failed?.keys;
+function hasCandidate(kept: Pick<Kept, "keys">, { issuer, hint, failed }: Question): boolean {
+  return isKnown(kept, hint, issuer) && kept.keys !== failed?.keys;
 }
 
 /** By what the token names, and never by its signature: of those there is no end. */
@@ -214,7 +214,7 @@ async function renew(source: KeySource, kept: Kept, question: Question): Promise
   try {
     // Whether the keys of another isolate signed the token is not known here: the provider is asked.
     shelved = question.failed === null ? await readShelf(source, kept, question) : null;
-    if (shelved !== null && !isAgeing(shelved, source.now()) && isKnown(shelved, hint)) {
+    if (shelved !== null && !isAgeing(shelved, source.now()) && isKnown(shelved, hint, issuer)) {
       replace(kept, shelved);
       tellSkipped(source, kept, issuer, shelved.keys);
       return;

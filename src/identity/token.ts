@@ -2,7 +2,7 @@
 
 import { Refusal } from "../failure.ts";
 import { parseJson } from "../http/body.ts";
-import type { KeyHint } from "./key-set.ts";
+import { type KeyHint, readThumbprint } from "./key-set.ts";
 
 /** Longer tokens are refused unread: the work on one is bounded by this (RFC 8725bis §3). */
 const MAX_TOKEN_BYTES = 16 * 1024;
@@ -94,8 +94,9 @@ function readHeader(part: string): Jws["header"] {
     alg,
     typ,
     kid: readKid(members["kid"]),
-    x5t: thumbprintOrNone(members["x5t"]),
-    x5tS256: thumbprintOrNone(members["x5t#S256"]),
+    // Only compared with what the issuer publishes; nothing is looked up by it.
+    x5t: readThumbprint(members["x5t"]),
+    x5tS256: readThumbprint(members["x5t#S256"]),
   };
 }
 
@@ -104,11 +105,6 @@ function readKid(kid: unknown): string | undefined {
   if (kid === undefined || kid === null || kid === "") return undefined;
   if (typeof kid === "string" && Buffer.byteLength(kid) <= MAX_KID_BYTES) return kid;
   throw invalidToken(`header kid: not a string of 1-${MAX_KID_BYTES} bytes`);
-}
-
-/** RFC 7515 §4.1.7, §4.1.8. Only compared with what the issuer publishes; nothing is looked up by it. */
-function thumbprintOrNone(value: unknown): string | undefined {
-  return typeof value === "string" && value !== "" ? value : undefined;
 }
 
 /** The claims of a payload that has been verified. Throws `invalid_token`. */

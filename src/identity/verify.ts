@@ -9,7 +9,7 @@ import { invalidToken, type Jws, readJws } from "./token.ts";
 const MAX_TRIES = 4;
 
 export interface VerifyOptions {
-  /** Take a token that names no key by its `kid`. Default: false. */
+  /** Take a token that names no key by its `kid`, and keys that have none. Default: false. */
   readonly allowMissingKid?: boolean;
 }
 
@@ -38,10 +38,10 @@ export async function verifyJws(
 ): Promise<Uint8Array> {
   const { header } = jws;
   if (header.kid === undefined && !allowMissingKid) throw invalidToken("header kid: missing");
-  const tried = await tryKeys(jws, keys);
+  const tried = await tryKeys(jws, keys, allowMissingKid);
   if ("payload" in tried) return tried.payload;
   const newer = tried.isNamed ? await keys.newer?.(plainAlgorithm(header.alg)) : null;
-  const again = newer ? await tryKeys(jws, newer) : tried;
+  const again = newer ? await tryKeys(jws, newer, allowMissingKid) : tried;
   if ("payload" in again) return again.payload;
   throw again.refusal;
 }
@@ -51,8 +51,12 @@ type Tried =
   /** `isNamed`: there are keys that the header may mean. */
   | { readonly refusal: Refusal; readonly isNamed: boolean };
 
-async function tryKeys({ compact, header }: Jws, keys: KeySet): Promise<Tried> {
-  const named = keysFor(keys, header);
+async function tryKeys(
+  { compact, header }: Jws,
+  keys: KeySet,
+  allowMissingKid: boolean,
+): Promise<Tried> {
+  const named = keysFor(keys, header, allowMissingKid);
   const isNamed = named.length > 0;
   const refused = (detail: string): Tried => ({ refusal: invalidToken(detail), isNamed });
   if (!isNamed) return refused("header kid: not one of the issuer's keys");

@@ -283,6 +283,19 @@ describe("a token without a kid that names a certificate", () => {
     expect(state.fetches).toBe(3);
   });
 
+  it("is taken in an outage, with a thumbprint that fits no key, and asks for no others", async () => {
+    const { state, begin } = await createProvider(FIRST, { issuer });
+    state.answer = document(certified(FIRST, { x5t: "first" }));
+    const statusOf = async (): Promise<number> =>
+      (await (await begin(nameless(FIRST), {}, { x5t: "other" })).response).status;
+    for (const _ of [1, 2, 3]) expect(await statusOf()).toBe(200);
+    expect(state.fetches).toBe(1);
+    state.answer = down;
+    state.nowMs += 6 * MINUTE;
+    for (const _ of [1, 2, 3]) expect(await statusOf()).toBe(200);
+    expect(state.fetches).toBe(2);
+  });
+
   it("is tried with all keys, and asks for no others, where the document has no thumbprints", async () => {
     const { state, begin } = await createProvider(FIRST, { issuer });
     state.answer = publishing(FIRST, NEXT);

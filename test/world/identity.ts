@@ -264,6 +264,72 @@ const I4: Rows = {
     200,
     { entry: KIDLESS, keys: CERTIFIED, by: RSA_2, header: { kid: "", x5t: "two" } },
   ],
+  ...Object.fromEntries(
+    [
+      ["padding in the token", "a-b_", "a-b_=="],
+      ["padding in the key", "a-b_==", "a-b_"],
+      ["the other alphabet in the token", "a-b_", "a+b/"],
+      ["the other alphabet in the key", "a+b/=", "a-b_"],
+    ].flatMap(([name, published, sent]) =>
+      ["x5t", "x5t#S256"].map((member): [string, Rows[string]] => [
+        `a thumbprint (${member}) with ${name}, of the fifth key`,
+        [
+          200,
+          {
+            entry: KIDLESS,
+            keys: CROWD.map((key, at) => shown(key, { [member]: at === 4 ? published : `x${at}` })),
+            by: FIFTH,
+            header: { kid: undefined, [member]: sent },
+          },
+        ],
+      ]),
+    ),
+  ),
+  "a thumbprint that fits no key: the usable ones": [
+    200,
+    {
+      entry: KIDLESS,
+      keys: CERTIFIED,
+      by: RSA_2,
+      header: { kid: undefined, x5t: "other" },
+      later: [{ status: 200 }, { waitSeconds: SECONDS_TO_PUBLISH, status: 200 }],
+      fetches: 1,
+    },
+  ],
+  "a kid where no key has one": [
+    200,
+    {
+      entry: KIDLESS,
+      keys: [shown(RSA, { kid: undefined }), shown(EC, { kid: "" })],
+      header: { kid: "unknown" },
+      fetches: 1,
+    },
+  ],
+  "a kid where no key has one, and a thumbprint": [
+    200,
+    { entry: KIDLESS, keys: CERTIFIED, by: RSA_2, header: { kid: "unknown", x5t: "two" } },
+  ],
+  "a kid where no key has one, by a key that is not published": [
+    401,
+    {
+      entry: KIDLESS,
+      keys: [shown(RSA, { kid: undefined })],
+      by: RSA_2,
+      header: { kid: "unknown" },
+    },
+  ],
+  "a kid where one key has another": [
+    401,
+    {
+      entry: KIDLESS,
+      keys: [shown(RSA, { kid: undefined }), shown(EC)],
+      header: { kid: "unknown" },
+    },
+  ],
+  "a kid where no key has one, and one is wanted": [
+    401,
+    { keys: [shown(RSA, { kid: undefined })], header: { kid: "unknown" } },
+  ],
   "the thumbprint of another key": [
     401,
     { entry: KIDLESS, keys: CERTIFIED, by: RSA_2, header: { kid: undefined, x5t: "one" } },
@@ -272,9 +338,9 @@ const I4: Rows = {
     401,
     { keys: CERTIFIED, header: { kid: undefined, x5t: "one" } },
   ],
-  "a thumbprint beside an unknown kid": [
+  "a thumbprint beside an unknown kid, where a key has a kid": [
     401,
-    { entry: KIDLESS, keys: CERTIFIED, header: { kid: "unknown", x5t: "one" } },
+    { entry: KIDLESS, keys: [...CERTIFIED, shown(EC)], header: { kid: "unknown", x5t: "one" } },
   ],
   "two keys and no thumbprint, by the second": [
     200,
