@@ -222,13 +222,25 @@ function wordsOf(value: unknown): string[] {
   return typeof value === "string" ? scopesIn(value) : namesOf(value);
 }
 
+/** ASCII only: a name with a no-break space in it looks like another name, and is not that one. */
+const BLANK = /[ \t\r\n]/;
+const SEPARATOR = /[ \t\r\n]*,[ \t\r\n]+|[ \t\r\n]+/;
+
+/** Without the blanks at its ends. By hand: an expression for it takes quadratic time. */
+function stripped(text: string): string {
+  let [start, end] = [0, text.length];
+  while (start < end && BLANK.test(text.charAt(start))) start += 1;
+  while (end > start && BLANK.test(text.charAt(end - 1))) end -= 1;
+  return text.slice(start, end);
+}
+
 /**
  * A text is parted at white space (RFC 8693 §4.2). Clerk's templates write commas, which RFC 6749 §3.3
  * allows within a scope: so a comma parts a text that has no blanks, or has a blank behind that comma.
  */
 function scopesIn(text: string): string[] {
-  const trimmed = text.trim();
-  const parts = /\s/.test(trimmed) ? trimmed.split(/\s*,\s+|\s+/) : trimmed.split(",");
+  const inner = stripped(text);
+  const parts = inner.split(BLANK.test(inner) ? SEPARATOR : ",");
   return parts.filter((part) => part !== "");
 }
 
@@ -260,7 +272,7 @@ function mappedNamesIn(value: unknown, map: Readonly<Record<string, unknown>>): 
   const isMapped = (name: string): boolean => Object.hasOwn(map, name);
   if (typeof value !== "string") return namesOf(value).filter(isMapped);
   if (isMapped(value)) return [value];
-  const parts = value.split(",").map((part) => part.trim());
+  const parts = value.split(",").map(stripped);
   return parts.every(isMapped) ? parts : [];
 }
 

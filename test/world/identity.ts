@@ -577,6 +577,7 @@ const I8: Rows = {
   "commas, and a blank at the end": [200, { claims: { scope: "manage,runs:cancel " } }],
   "tabs between scopes": [200, { claims: { scope: "manage\truns:cancel\tread" } }],
   "lines of scopes": [200, { claims: { scope: "manage\r\nruns:cancel\nread\n" } }],
+  "a no-break space between scopes": [403, { claims: { scope: "manage\u00a0runs:cancel" } }],
   "semicolons between scopes": [403, { claims: { scope: "manage;runs:cancel" } }],
   "a list of scopes as JSON in a text": [403, { claims: { scope: '["runs:cancel"]' } }],
   "a list of objects that have a name": [403, { ...byRoles([{ name: "runs:cancel", id: "219" }]) }],
