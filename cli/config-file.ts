@@ -8,7 +8,7 @@ import {
   printParseErrorCode,
 } from "jsonc-parser";
 import { ConfigDocument, describeIssue } from "../src/config/schema.ts";
-import { hintFor, meantBy } from "./hints.ts";
+import { hintFor, meantBy, valueAt } from "./hints.ts";
 import { fromHere } from "./shell.ts";
 
 /** What a person has to mend. Its message is shown as it is, without a stack. */
@@ -99,21 +99,11 @@ export function checkSource({ tree, errors, lineOf, lineAt }: Source): CheckedCo
   );
   const problems = issues
     .filter(({ path, value: there }) => there !== undefined || !misspelt.has(path.join()))
-    .map(({ issue, path, value: there }) => {
-      const message = describeIssue(issue) + hintFor(issue, path, there);
+    .map(({ issue, path }) => {
+      const message = describeIssue(issue) + hintFor(issue, path, value);
       return { line: lineOf(path), path, message };
     });
   return { document: null, problems: problems.toSorted((one, other) => one.line - other.line) };
-}
-
-function valueAt(value: unknown, path: Path): unknown {
-  return path.reduce<unknown>(
-    (node, part) =>
-      typeof node === "object" && node !== null && Object.hasOwn(node, part)
-        ? (node as Readonly<Record<string, unknown>>)[part]
-        : undefined,
-    value,
-  );
 }
 
 /** The line of a member, or of the nearest one around it that is there. */

@@ -27,7 +27,8 @@ const CURES: readonly (readonly [says: RegExp, cure: string])[] = [
   [/\.audiences: /, "name whom the tokens are for, as the provider calls this gateway in 'aud'"],
   [/there is no tenant/, "add the tenant, or name one that is there"],
   [/there is no upstream/, "add the upstream, or name one that is there"],
-  [/did you mean/, "write it so, or take it out"],
+  [/Unrecognized key.*did you mean/, "write it so, or take it out"],
+  [/did you mean/, "write it so"],
   [/Unrecognized key/, "look for its right spelling in docs/config.md, or take it out"],
   [
     /subject_issuers is missing/,

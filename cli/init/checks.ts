@@ -1,7 +1,7 @@
 // What is wrong with an answer, in words: the schema's own, piece by piece.
 import type * as z from "zod";
 import { Address, Issuer, TENANT_ID, TenantEntry } from "../../src/config/schema.ts";
-import { whyNotLed } from "../hints.ts";
+import { whyNotLed, whyNotListed } from "../hints.ts";
 
 type Check = (answer: string) => string | undefined;
 
@@ -33,9 +33,15 @@ export function isMatch(pattern: RegExp, otherwise: string): Check {
   return (answer) => (pattern.test(answer) ? undefined : otherwise);
 }
 
-export const isOrigin: Check = by(TenantEntry.shape.origins, (answer) => [answer]);
+export const isOrigin: Check = (answer) => {
+  const problem = by(TenantEntry.shape.origins, (one) => [one])(answer);
+  return problem === undefined ? undefined : problem + whyNotListed(answer);
+};
 /** Several with spaces between, or none. */
-export const areOrigins: Check = by(TenantEntry.shape.origins, wordsOf);
+export const areOrigins: Check = (answer) =>
+  wordsOf(answer)
+    .map(isOrigin)
+    .find((problem) => problem !== undefined);
 
 export function wordsOf(answer: string): string[] {
   return answer.split(/[\s,]+/).filter((word) => word !== "");
