@@ -287,6 +287,11 @@ describe("init, from flags,", () => {
     ["a kind", ["--upstream", "foundry"], "--upstream: 'foundry' is none of openai-responses,"],
     ["an address", ["--base-url", "http://runs.acme.com"], "--base-url: must be an https URL"],
     ["an origin", ["--origin", "https://*.acme.com"], "--origin: must be an exact origin"],
+    [
+      "the second of two origins",
+      ["--origin", "https://app.acme.com", "--origin", "https://Help.acme.com"],
+      "browsers send it in small letters: https://help.acme.com",
+    ],
     ["a plain page", ["--origin", "http://app.acme.com"], "[origin-http].\n    → serve the page"],
     ["a proof", ["--ownership", "trust"], "--ownership: 'trust' is none of metadata,"],
     ["one key for both", ["--subject-key", "tenant"], "--subject-key: one pair cannot say both."],
