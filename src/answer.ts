@@ -2,15 +2,14 @@
 // its headers.
 import type { Entry } from "./audit/journal.ts";
 import type { Tenant } from "./config/load.ts";
-import { asRefusal, Refusal, type Trail } from "./failure.ts";
+import { Refusal, type Trail } from "./failure.ts";
 import { appliedPreferences, type Preferences } from "./http/preferences.ts";
 import { FILLS } from "./runs/normalise.ts";
 import type { Outcome } from "./runs/outcome.ts";
 import { type ResponseObject, redactedResponse, responseOfRun } from "./runs/response.ts";
 import { isTerminal, type Run } from "./runs/run.ts";
 import { type ReadRun, readUpstreamRun, shown, type UpstreamTools } from "./upstreams/read.ts";
-import { UnreadBody } from "./upstreams/room.ts";
-import type { StopResult } from "./upstreams/stop.ts";
+import type { Stopped, StopResult } from "./upstreams/stop.ts";
 import type { Target } from "./upstreams/upstream.ts";
 
 export interface Answer {
@@ -43,7 +42,7 @@ export async function answerWith(
     const { failure, detail, words } = result;
     throw new Refusal(failure, { detail, words: words ?? undefined, retryAfterSeconds }, trail);
   }
-  const { run, outcome, object } = result;
+  const { run, outcome } = result;
   const strict =
     prefer.handling === null ? tenant.on_terminal === "error" : prefer.handling === "strict";
   if (strict && outcome.startsWith("already_") && isTerminal(run.status)) {
@@ -52,16 +51,25 @@ export async function answerWith(
   }
   const cancel = { outcome, auditId, preferenceApplied: appliedPreferences(prefer) };
   if (target.threadId !== null) return { shown: redacted(run, tenant.redact), origins, cancel };
+  const response = await responseOfResult(tools, tenant, target, result);
+  return { shown: response, origins, cancel };
+}
+
+/** Never rejects: whatever was done is done, and on record. What cannot be read is shown as far as it is known. */
+async function responseOfResult(
+  tools: UpstreamTools,
+  tenant: Tenant,
+  target: Target,
+  { run, object, objectBytes }: Stopped,
+): Promise<ResponseObject> {
+  const known = (): ResponseObject => redactedResponse(responseOfRun(run), tenant.redact);
+  if (object === null && objectBytes === 0) return known();
   try {
-    // Not read, or read by another request that had the same run to stop.
+    // Not held, or read by another request that had the same run to stop.
     const body = object ?? (await readUpstreamRun(tools, tenant.connection, target)).body;
-    return { shown: responseOf(tenant, body, target), origins, cancel };
-  } catch (error) {
-    if (error instanceof UnreadBody) {
-      return { shown: redactedResponse(responseOfRun(run), tenant.redact), origins, cancel };
-    }
-    // Whatever was done is done, and on record.
-    throw new Refusal("outcome_unknown", { detail: asRefusal(error).message }, trail);
+    return responseOf(tenant, body, target);
+  } catch {
+    return known();
   }
 }
 

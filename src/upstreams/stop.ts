@@ -63,7 +63,7 @@ export interface Stopped {
   readonly pollAfterSeconds: number | undefined;
   /** The upstream's own object, as it was last read; null when it was not, or is not handed on. */
   readonly object: unknown;
-  /** How large the reply was that brought it. */
+  /** How large the reply was that brought it; 0 when none did. */
   readonly objectBytes: number;
 }
 export type StopResult = StopFacts &
@@ -385,8 +385,8 @@ async function confirm(
   }
   const read = await readWith(known).catch(asRefusal);
   if (!(read instanceof Refusal)) return judge(read, true, before?.run.status ?? null, known);
-  const last = said instanceof Refusal ? (before?.run ?? unseenAfter(read, target)) : said;
-  if (last === null) throw new Refusal("outcome_unknown", { detail: read.message });
+  // Taken is taken: what keeps the run from being read takes nothing from that.
+  const last = said instanceof Refusal ? (before?.run ?? unseenRun(target, "cancelling")) : said;
   if (isTerminal(last.status) && last.status !== "cancelled") {
     const outcome = `already_${last.status}` as const;
     return { ...accepted, run: last, outcome, ...objectOf(reply), pollAfterSeconds: undefined };
@@ -417,15 +417,6 @@ function acknowledges(adapter: Upstream, reply: UpstreamReply, { runId }: Target
   const id = member(body, "run_id") ?? member(body, "id");
   const isOther = id !== undefined && id !== runId;
   return !isOther && !isFailure(reply) && saysOnItsWay(body);
-}
-
-/**
- * A run that the upstream took a cancel of, and that a read does not show: a stateless one goes with its thread, and
- * one may be larger than what is read.
- */
-function unseenAfter(read: Refusal, target: Target): Run | null {
-  const isUnseen = read.reason === "run_not_found" || read instanceof UnreadBody;
-  return isUnseen ? unseenRun(target, "cancelling") : null;
 }
 
 /**

@@ -163,9 +163,9 @@ describe("cancelled is said only when a read says so", () => {
     }
   });
 
-  it("an answer without a run and a read that fails: unknown, yet accepted", async () => {
+  it("an answer without a run and a read that fails: not confirmed where it says that it was taken", async () => {
     const { result } = await stop([NOTHING, BROKEN], null, { acknowledgesOnly: true });
-    expect(result).toMatchObject({ failure: "outcome_unknown", accepted: true, after: null });
+    expect(result).toMatchObject({ outcome: "not_confirmed", accepted: true, after: "cancelling" });
     const silent = (await stop([NOTHING, BROKEN])).result;
     expect(silent).toMatchObject({ failure: "outcome_unknown", accepted: false, after: null });
   });

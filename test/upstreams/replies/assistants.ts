@@ -90,7 +90,7 @@ export const assistantsReplies: Replies = {
     replies: [
       json(
         200,
-        `{"object":"list","data":[${run("requires_action").body},${run("completed").body.replaceAll(TARGET.runId, "run_before")}],"first_id":"canary","last_id":"canary","has_more":true}`,
+        `{"object":"list","data":[${run("requires_action").body},${run("completed").body.replaceAll(TARGET.runId, "run_before")}],"first_id":"canary","last_id":"canary","has_more":false}`,
         OPENAI_HEADERS,
       ),
     ],
