@@ -13,7 +13,7 @@ import { proofIn } from "./policy/ownership.ts";
 import { assertHoldsRule, mayCover } from "./policy/permit.ts";
 import { ownerNameOf } from "./policy/person.ts";
 import { type ActiveRun, AT_ONCE, listActiveRuns, pickActiveRuns } from "./upstreams/list.ts";
-import type { ReadRun } from "./upstreams/read.ts";
+import { isTooLarge, type ReadRun } from "./upstreams/read.ts";
 import type { Target } from "./upstreams/upstream.ts";
 
 /** So many are stopped in one call: what a Worker may send for one request is bounded. */
@@ -125,6 +125,14 @@ function toldOf({ runId, refusal }: FailedRun): FailedRun {
   return { runId: DECISIONS.includes(refusal.reason) ? runId : null, refusal };
 }
 
+/** As of a thread that is unknown. */
+const NO_CANDIDATES: Candidates = {
+  theirs: [],
+  areKnown: true,
+  othersLeft: false,
+  areCut: false,
+};
+
 interface Candidates {
   /** Those of the thread's active runs that the caller's rules could cover, as far as that is known. */
   readonly theirs: readonly ActiveRun[];
@@ -150,13 +158,24 @@ async function findCandidates(entered: Entered, threadId: string): Promise<Candi
       ownership.source !== "metadata" || read !== null;
     // Who stops a whole thread did not ask for what cannot be stopped by itself.
     const canBe = ({ whyNot }: ActiveRun): boolean => whyNot === null;
+    if (!mayHaveRuns(entered, threadId, ids)) return NO_CANDIDATES;
+    // Who has proved nothing on the thread does not learn that a run of it is too large to be read.
+    const isKept = (error: Refusal): boolean =>
+      ownership.source === "metadata" && !seesAll && isTooLarge(error);
     const active = await listActiveRuns(tools, connection, threadId, {
       counts: (run) => isTheirs(run) && isKnown(run) && canBe(run),
       most: MOST_RUNS + 1,
+    }).catch((error: unknown) => {
+      if (isKept(asRefusal(error))) return null;
+      throw error;
     });
+    if (active === null) return NO_CANDIDATES;
     const theirs = active.runs.filter(isTheirs);
     const could = theirs.filter(canBe);
-    if (could.length === 0 && active.broken !== null) throw active.broken;
+    if (could.length === 0 && active.broken !== null) {
+      if (isKept(active.broken)) return NO_CANDIDATES;
+      throw active.broken;
+    }
     return {
       theirs: could,
       areKnown: could.every(isKnown),
@@ -180,6 +199,28 @@ async function registeredIds(
   const name = ownerNameOf(tenant, caller);
   if (seesAll) return await tools.registeredOn(threadId, null);
   return name === null ? [] : await tools.registeredOn(threadId, name);
+}
+
+/**
+ * False where no list can show a run of the caller's: then none is asked for, so that nothing of others' runs
+ * gets out. `registered`: the ids that the registry has, where it is what proves.
+ */
+function mayHaveRuns(
+  { tenant, caller }: Entered,
+  threadId: string,
+  registered: readonly string[] | undefined,
+): boolean {
+  switch (tenant.ownership.source) {
+    case "grant":
+      return caller.grants.some((grant) => grant.threadId === threadId);
+    case "registry":
+      return registered !== undefined && registered.length > 0;
+    case "credential":
+      return mayCover(tenant, caller, "tenant");
+    // Only the runs themselves can tell.
+    case "metadata":
+      return true;
+  }
 }
 
 /** As far as the list shows. */

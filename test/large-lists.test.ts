@@ -31,21 +31,27 @@ const many = (count: number, make: (index: number) => Listed): Listed[] =>
 
 interface Server {
   readonly kind: "assistants" | "langgraph" | "openai-agents";
-  /** Newest first. */
+  /** In the order of the list. */
   readonly runs: readonly Listed[];
+  /** The list is the oldest first, whatever is asked for. */
+  readonly isAscending?: boolean;
   /** Answers a list in place of the server; null leaves it to the server. */
   readonly instead?: (query: URLSearchParams, runs: readonly Listed[]) => Response | null;
 }
 
 /** acme on a server that lists as its kind does. */
-async function open({ kind, runs, instead = () => null }: Server) {
+async function open({ kind, runs, isAscending = false, instead = () => null }: Server) {
   const lists: string[] = [];
   const cancels: string[] = [];
-  const asJson = ({ id, status, bytes, user }: Listed) => ({
-    ...{ id, run_id: id, thread_id: THREAD, session_id: THREAD, status, assistant_id: "a" },
-    ...{ metadata: { tenant: "acme", user }, created_at: 1_795_372_000 },
-    kwargs: { input: "x".repeat(bytes) },
-  });
+  const asJson = (listed: Listed) => {
+    const { id, status, bytes, user } = listed;
+    const age = isAscending ? -runs.indexOf(listed) : runs.indexOf(listed);
+    return {
+      ...{ id, run_id: id, thread_id: THREAD, session_id: THREAD, status, assistant_id: "a" },
+      ...{ metadata: { tenant: "acme", user }, created_at: 1_795_372_000 - age },
+      kwargs: { input: "x".repeat(bytes) },
+    };
+  };
   const network: typeof fetch = async (input, init) => {
     const { method, url } = new Request(input, init);
     const { pathname, searchParams: query } = new URL(url);
@@ -100,14 +106,36 @@ async function open({ kind, runs, instead = () => null }: Server) {
 }
 
 describe("a list that is sorted by time, of runs of which the newest alone can be active", () => {
-  it("is read no further than the first run that has ended", async () => {
+  it("is read no further than a page on which all have ended", async () => {
     const ended = many(99, (index) => run(`run_${index}`, "completed", 3_600));
     const { stop, lists } = await open({
       kind: "assistants",
       runs: [run("run_new", "in_progress", 3_600), ...ended],
     });
     expect((await stop()).stopped).toEqual(["run_new"]);
-    expect(lists).toEqual(["order=desc&limit=20"]);
+    expect(lists).toEqual(["order=desc&limit=20", "order=desc&after=run_18&limit=20"]);
+    expect((await stop()).stopped).toEqual([]);
+    expect(lists.slice(2)).toEqual(["order=desc&limit=20"]);
+  });
+
+  it.each(["assistants", "openai-agents"] as const)(
+    "is followed where it is the oldest first, whatever was asked for (%s)",
+    async (kind) => {
+      const ended = many(29, (index) => run(`run_${index}`, "completed"));
+      const runs = [...ended, run("run_new", "in_progress")];
+      const { stop, lists } = await open({ kind, runs, isAscending: true });
+      expect((await stop()).stopped).toEqual(["run_new"]);
+      expect(lists).toHaveLength(2);
+    },
+  );
+
+  it("is followed where runs go on side by side", async () => {
+    const runs = many(30, (index) =>
+      run(`run_${index}`, [0, 3, 25].includes(index) ? "in_progress" : "completed"),
+    );
+    const { stop } = await open({ kind: "assistants", runs });
+    const { stopped, answer } = await stop();
+    expect([stopped, answer["has_more"]]).toEqual([["run_0", "run_3", "run_25"], false]);
   });
 
   it("is followed while all of it still moves, as some servers allow", async () => {
@@ -211,8 +239,10 @@ describe("a page that fails", () => {
       kind: "langgraph",
       runs: [run("run_1", "running", 17_000 * KB)],
     });
-    expect((await stop()).status).toBe(502);
+    expect((await stop(SAM, { reason: "runaway" })).status).toBe(502);
     expect(lists).toHaveLength(4);
+    // Nothing proves that it is hers, so it might be another's.
+    expect(await stop()).toMatchObject({ status: 200, answer: { data: [], has_more: false } });
   });
 });
 

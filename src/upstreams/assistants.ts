@@ -5,7 +5,7 @@
 // services, and what api.openai.com answers since the API is gone.
 import * as z from "zod";
 import { normaliseRun } from "../runs/normalise.ts";
-import { behindLast, entries, member } from "./json.ts";
+import { behindMoving, entries, member } from "./json.ts";
 import { problemIn } from "./problem.ts";
 import {
   bearer,
@@ -45,7 +45,8 @@ export const assistants: Upstream = {
     path: ["threads", threadId, "runs", runId],
     query: versioned(options),
   }),
-  // There is no filter by status. A thread takes one run at a time, so the active one is the newest.
+  // There is no filter by status. A thread of OpenAI's takes one run at a time, so the active one is the newest;
+  // other servers take several.
   list: {
     requests: (threadId, options) => [
       {
@@ -54,7 +55,7 @@ export const assistants: Upstream = {
         query: { order: "desc", ...versioned(options) },
       },
     ],
-    next: (page) => (page.ended > 0 ? null : behindLast(page)),
+    next: behindMoving,
     runsIn: entries,
     idOf: (object) => member(object, "id"),
   },

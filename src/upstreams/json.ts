@@ -25,6 +25,27 @@ export function behindLast({ body, lastId, entries: came, size }: Page) {
   return more === true && lastId !== undefined ? { after: lastId } : null;
 }
 
+/**
+ * As `behindLast`, until nothing on a page can still move and the page shows that older ones follow: some servers
+ * do not know the order that they are asked for.
+ */
+export function behindMoving(page: Page) {
+  const isOver = page.moving === 0 && page.ended > 0 && isNewestFirst(entries(page.body));
+  return isOver ? null : behindLast(page);
+}
+
+/** One alone has no order, and is asked for only where the runs are so large that each page costs much. */
+function isNewestFirst(objects: readonly unknown[]): boolean {
+  const times = objects.map((object) => member(object, "created_at"));
+  const [first] = times;
+  const last = times.at(-1);
+  const areSorted = times.every((time, at) => {
+    const before = at === 0 ? time : times[at - 1];
+    return typeof time === "number" && typeof before === "number" && time <= before;
+  });
+  return times.length === 1 || (areSorted && Number(last) < Number(first));
+}
+
 /** A function that the model may call, of flat members, as a Run's tool. */
 export function functionTool(tool: unknown): unknown {
   return {

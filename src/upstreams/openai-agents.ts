@@ -4,7 +4,7 @@
 import { normaliseRun } from "../runs/normalise.ts";
 import { isTerminal, type Run, type RunStatus } from "../runs/run.ts";
 import { knownStatus, spelled } from "../runs/status.ts";
-import { behindLast, entries, functionTool, member, requiredCalls } from "./json.ts";
+import { behindMoving, entries, functionTool, member, requiredCalls } from "./json.ts";
 import {
   bearer,
   type Meaning,
@@ -49,7 +49,7 @@ export const openaiAgents: Upstream = {
       },
     ],
     // A sub-agent's turn may have ended before an older one of the session's own.
-    next: (page) => (page.moving === 0 && page.ended > 0 ? null : behindLast(page)),
+    next: behindMoving,
     runsIn: entries,
     idOf: (object) => member(object, "id"),
   },

@@ -1,5 +1,14 @@
 // The cases of stopping: refusals that are none, success that is none, words, keys, threads. Data.
-import { look, OWN, type Source, stop, stopResponse, stopThread, type WorldCase } from "./case.ts";
+import {
+  look,
+  OWN,
+  type Source,
+  stop,
+  stopResponse,
+  stopThread,
+  type WorldCase,
+  type WorldReply,
+} from "./case.ts";
 
 const ASSISTANTS = { kind: "assistants" } as const;
 const RESPONSES = { kind: "openai-responses" } as const;
@@ -410,7 +419,57 @@ const graphsOf = (ids: readonly string[]) =>
 const LIST = "GET /threads/thread_1/runs";
 const NONE = { object: "list", data: [], has_more: false } as const;
 
+/** Answers to a list that would tell of others' runs. */
+const TELLING: readonly [name: string, reply: WorldReply][] = [
+  ["a run that is too large", ok("x".repeat(17 * 1_024 * 1_024))],
+  ["an error", { status: 500 }],
+  ["another's run", crowdOf(["run_2"])],
+];
+const unlisted: readonly WorldCase[] = TELLING.flatMap(([name, reply]): WorldCase[] => {
+  const base = { row: "D11", upstream: ASSISTANTS, script: { [LIST]: reply } } as const;
+  const nothing = { status: 200, answer: NONE, cancels: 0 } as const;
+  const asked = stopThread("thread_1");
+  return [
+    {
+      ...base,
+      name: `without a grant on the thread nothing is asked: ${name}`,
+      ownership: "grant",
+      grants: [{ thread_id: "thread_2" }],
+      asked,
+      expected: { ...nothing, reads: 0 },
+    },
+    {
+      ...base,
+      name: `without a registration on the thread nothing is asked: ${name}`,
+      ownership: "registry",
+      registered: { threadId: "thread_2", runId: "run_2" },
+      asked,
+      expected: { ...nothing, reads: 0 },
+    },
+    ...(name === "a run that is too large"
+      ? [
+          {
+            ...base,
+            name: "metadata that cannot be read proves nothing",
+            ownership: "metadata",
+            asked,
+            expected: nothing,
+          } as const,
+          {
+            ...base,
+            name: "a grant on the thread is told that a run is too large",
+            ownership: "grant",
+            grants: [{ thread_id: "thread_1" }],
+            asked,
+            expected: { status: 502, code: "upstream_error", cancels: 0 },
+          } as const,
+        ]
+      : []),
+  ];
+});
+
 const crowded: readonly WorldCase[] = [
+  ...unlisted,
   ...[
     { what: "no grant at all", grants: [] },
     { what: "a grant of a run elsewhere", grants: [{ thread_id: "thread_2", run_id: "run_2" }] },
@@ -1282,6 +1341,66 @@ const gone: readonly WorldCase[] = SOURCES.flatMap((ownership) =>
   ),
 );
 
+const unreadable: readonly [name: string, reply: WorldReply][] = [
+  ["500", { status: 500 }],
+  ["429", { status: 429, headers: { "retry-after": "9" } }],
+  ["410", { status: 410 }],
+  ["401", { status: 401, body: { error: "no" } }],
+  ["404 as a text", { status: 404, body: "404 Not Found" }],
+  ["another's 200", ok({ id: "x" })],
+  ["a page", ok("<html>")],
+];
+
+/** A cancel that was taken, of what cannot be read afterwards. */
+const unread: readonly WorldCase[] = [
+  ...SOURCES.flatMap((ownership) =>
+    unreadable.map(
+      ([name, reply]): WorldCase => ({
+        row: "U12",
+        name: `a run that cannot be read after its cancel (${name}) is not confirmed, and whole`,
+        upstream: LANGGRAPH,
+        ownership,
+        script: {
+          [`GET ${THREADS_RUN}`]: [...(ownership === "metadata" ? [graph("running")] : []), reply],
+          [`POST ${THREADS_RUN}/cancel`]: { status: 202 },
+        },
+        asked: stop("thread_1", "run_1"),
+        expected: {
+          status: 200,
+          outcome: "not_confirmed",
+          answer: { id: "run_1", object: "thread.run", thread_id: "thread_1", tools: [] },
+          cancels: 1,
+          event: { type: "cancel", result: "not_confirmed" },
+        },
+      }),
+    ),
+  ),
+  ...SOURCES.flatMap((ownership) =>
+    unreadable.map(([name, reply]): WorldCase => {
+      const isRead = ownership === "metadata";
+      return {
+        row: "U12",
+        name: `a response that cannot be read after its cancel (${name}) is not confirmed, and whole`,
+        upstream: RESPONSES,
+        ownership,
+        grants: [{ thread_id: "t", run_id: "resp_1" }],
+        script: {
+          "GET /responses/resp_1": [...(isRead ? [ok(response("in_progress"))] : []), reply],
+          "POST /responses/resp_1/cancel": ok(response("cancelled", { model: "m" })),
+        },
+        asked: stopResponse("resp_1"),
+        expected: {
+          status: 200,
+          outcome: "not_confirmed",
+          answer: { id: "resp_1", object: "response", model: "m", output: [] },
+          cancels: 1,
+          reads: isRead ? 2 : 1,
+        },
+      };
+    }),
+  ),
+];
+
 /** Has what .NET, Go and PHP escape in JSON although nothing says that they must. */
 const ESCAPED_KEY = "k3y&9f_2<z8-x>1q&77+ab'cd&ef";
 const escaping = (letters: string) => (text: string) =>
@@ -1359,6 +1478,7 @@ const plainKeys: readonly WorldCase[] = ["null", "true", "none", "12345678", "st
 );
 
 export const STOP_CASES: readonly WorldCase[] = [
+  ...unread,
   ...escapes,
   ...plainKeys,
   ...refusals,
