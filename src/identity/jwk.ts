@@ -24,7 +24,7 @@ export interface PublicKey {
 /** Providers publish keys of other uses beside their signing keys; those are no defect. */
 export type Judged =
   | { readonly verdict: "usable"; readonly key: PublicKey }
-  | { readonly verdict: "for something else" }
+  | { readonly verdict: "for something else"; readonly reason: string }
   | { readonly verdict: "unusable"; readonly reason: string };
 
 const RSA_MIN_BITS = 2_048;
@@ -48,7 +48,7 @@ const About = z.looseObject({
   crv: z.string().optional(),
   kid: z.string().optional(),
   use: z.string().optional(),
-  key_ops: z.array(z.string()).optional(),
+  key_ops: z.array(z.unknown()).optional(),
   alg: z.string().optional(),
 });
 type About = z.infer<typeof About>;
@@ -72,7 +72,8 @@ export function judgeKey(entry: unknown): Judged {
     );
   }
   const about = parsed.data;
-  if (!isForTokens(about)) return { verdict: "for something else" };
+  const purpose = otherPurposeOf(about);
+  if (purpose !== null) return { verdict: "for something else", reason: purpose };
   return about.kty === "RSA" ? judgeRsa(about) : judgeCurve(about);
 }
 
@@ -82,13 +83,13 @@ function unusable(reason: string): Judged {
 
 /**
  * What an entry says. Libraries write members that nobody has set all the same: as null, as an empty list
- * (`"key_ops": [], "oth": []` of Microsoft.IdentityModel), and a `kid` as an empty text.
+ * (`"key_ops": [], "oth": []` of Microsoft.IdentityModel) or one of nulls, and names as an empty text.
  */
 function withoutUnset(entry: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const isUnset = ([name, value]: readonly [string, unknown]): boolean =>
     value === null ||
-    (Array.isArray(value) && value.length === 0) ||
-    (name === "kid" && value === "");
+    (Array.isArray(value) && value.every((each) => each === null)) ||
+    (["kid", "use", "alg"].includes(name) && value === "");
   return Object.fromEntries(Object.entries(entry).filter((member) => !isUnset(member)));
 }
 
@@ -121,11 +122,14 @@ export function algorithmsOf(key: Kind): readonly string[] {
   return fitting.filter((name) => name === plainAlgorithm(alg));
 }
 
-function isForTokens(about: About): boolean {
+/** Null when it is for the signatures of tokens. */
+function otherPurposeOf(about: About): string | null {
   const { use, key_ops } = about;
-  if (use !== undefined && use !== "sig") return false;
-  if (key_ops !== undefined && !key_ops.includes("verify")) return false;
-  return algorithmsOf(about).length > 0;
+  if (use !== undefined && use.toLowerCase() !== "sig") return "a key whose use is not sig";
+  if (key_ops !== undefined && !key_ops.includes("verify")) {
+    return "a key whose key_ops lack verify";
+  }
+  return algorithmsOf(about).length > 0 ? null : "a key for no algorithm that is taken";
 }
 
 function judgeRsa(about: About): Judged {

@@ -15,6 +15,8 @@ export interface VerificationKey {
   /** Of its certificate, as published (RFC 7517 §4.8, §4.9). */
   readonly x5t: string | undefined;
   readonly x5tS256: string | undefined;
+  /** What the key itself is, without what is said of it: the same for two copies of one key. */
+  readonly material: string;
   /** What it may verify, in plain names; never empty. */
   readonly algorithms: readonly string[];
   /** Imports it on the first call for an algorithm. Rejects when that is none of its own. */
@@ -34,6 +36,8 @@ export interface KeySet {
   /** Several keys may share a `kid`: one for each algorithm, or an old one and a new one. */
   readonly byKid: ReadonlyMap<string, readonly VerificationKey[]>;
   readonly skipped: readonly SkippedKey[];
+  /** Keys for something else, such as encryption: no defect beside a key that can be used. */
+  readonly passedOver: readonly SkippedKey[];
 }
 
 /** Keys, and a way to ask the provider for newer ones when none of them signed a token. */
@@ -88,8 +92,8 @@ export async function readKeyDocument(bytes: Uint8Array): Promise<KeySet> {
   }
   const keys = await importKeys(parsed.data.keys);
   if (keys.keys.length > 0) return keys;
-  const skipped = keys.skipped.length === 0 ? "" : ` (${describeSkipped(keys.skipped)})`;
-  throw new Error(`the key document: ${NO_USABLE_KEY}${skipped}`);
+  const left = [...keys.skipped, ...keys.passedOver].sort((one, other) => one.index - other.index);
+  throw new Error(`the key document: ${NO_USABLE_KEY} (${describeSkipped(left)})`);
 }
 
 /** The keys of a document or a config that can be used. */
@@ -100,25 +104,30 @@ export async function importKeys(entries: readonly unknown[]): Promise<KeySet> {
   return {
     keys,
     byKid: Map.groupBy(named, ({ kid }) => kid ?? ""),
-    skipped: imported.flatMap(({ reason }, index) =>
-      reason === undefined ? [] : [{ index, reason }],
+    skipped: imported.flatMap(({ defect }, index) =>
+      defect === undefined ? [] : [{ index, reason: defect }],
+    ),
+    passedOver: imported.flatMap(({ purpose }, index) =>
+      purpose === undefined ? [] : [{ index, reason: purpose }],
     ),
   };
 }
 
-async function importKey(
-  entry: unknown,
-): Promise<{ readonly key?: VerificationKey; readonly reason?: string }> {
+async function importKey(entry: unknown): Promise<{
+  readonly key?: VerificationKey;
+  readonly defect?: string;
+  readonly purpose?: string;
+}> {
   const judged = judgeKey(entry);
-  if (judged.verdict === "for something else") return {};
-  if (judged.verdict === "unusable") return { reason: judged.reason };
+  if (judged.verdict === "for something else") return { purpose: judged.reason };
+  if (judged.verdict === "unusable") return { defect: judged.reason };
   const key = verificationKey(judged.key);
   try {
     // Only the import tells whether a point is on its curve.
     await key.keyFor(key.algorithms[0] ?? "");
     return { key };
   } catch {
-    return { reason: "a key that cannot be imported" };
+    return { defect: "a key that cannot be imported" };
   }
 }
 
@@ -132,6 +141,7 @@ function verificationKey(published: PublicKey): VerificationKey {
     kid,
     x5t: readThumbprint(x5t),
     x5tS256: readThumbprint(x5tS256),
+    material: JSON.stringify([kty, crv, n, e, x, y]),
     algorithms,
     keyFor: async (algorithm) => {
       const known = imported.get(algorithm);

@@ -61,7 +61,7 @@ async function tryKeys(
   const refused = (detail: string): Tried => ({ refusal: invalidToken(detail), isNamed });
   if (!isNamed) return refused("header kid: not one of the issuer's keys");
   const algorithm = plainAlgorithm(header.alg);
-  const fitting = named.filter(({ algorithms }) => algorithms.includes(algorithm));
+  const fitting = withoutCopies(named.filter(({ algorithms }) => algorithms.includes(algorithm)));
   if (fitting.length === 0) return refused("header alg: not the algorithm of the key");
   for (const key of fitting.slice(0, MAX_TRIES)) {
     const payload = await payloadBy(key, compact, header.alg);
@@ -69,6 +69,11 @@ async function tryKeys(
   }
   const untried = fitting.length > MAX_TRIES ? `; more than ${MAX_TRIES} keys may be meant` : "";
   return refused(`the signature does not fit${untried}`);
+}
+
+/** A copy verifies what the first one does, and would use up a try. */
+function withoutCopies(keys: readonly VerificationKey[]): readonly VerificationKey[] {
+  return [...new Map(keys.map((key) => [key.material, key])).values()];
 }
 
 /** Null when it was not signed with this key. */

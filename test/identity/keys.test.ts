@@ -842,6 +842,29 @@ describe("a key that is skipped", () => {
   });
 });
 
+describe("a document of keys for something else", () => {
+  it("is logged with what each of them lacks", async () => {
+    const { state, gateway, statusBy } = await createProvider(FIRST);
+    const key = FIRST.publicJwk as Json;
+    state.answer = document(
+      { ...key, use: "enc" },
+      { kty: "oct", k: "c2VjcmV0" },
+      { ...key, key_ops: ["sign"] },
+      { ...key, alg: "RSA-OAEP" },
+    );
+    expect(await statusBy(FIRST)).toBe(503);
+    const lines: Json[] = gateway.lines.map((line) => JSON.parse(line));
+    expect(lines.filter(({ event }) => event === "identity_keys_unavailable")).toMatchObject([
+      {
+        detail:
+          "the key document: holds no key that can verify a token (keys.0: a key whose use is not sig; " +
+          "keys.1: a secret key: only public keys are wanted; keys.2: a key whose key_ops lack verify; " +
+          "keys.3: a key for no algorithm that is taken)",
+      },
+    ]);
+  });
+});
+
 describe("entries of one issuer", () => {
   it("share the keys of one address, whatever algorithms each takes", async () => {
     const { state, gateway, jwksUri, statusBy } = await createProvider(FIRST);

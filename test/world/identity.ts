@@ -196,6 +196,37 @@ const I2: Rows = {
       by: named(FOURTH, "crowd"),
     },
   ],
+  "five copies of one key under one kid, by a key behind them": [
+    200,
+    {
+      entry: ANY,
+      keys: [...Array(5).fill(shown(EC, { kid: "crowd" })), shown(EC_2, { kid: "crowd" })],
+      by: named(EC_2, "crowd"),
+    },
+  ],
+  "one key under five kids, by a key behind them, without a kid": [
+    200,
+    {
+      entry: KIDLESS,
+      keys: [...CROWD.map(({ kid }) => shown(EC, { kid })), shown(EC_2)],
+      by: EC_2,
+      header: { kid: undefined },
+    },
+  ],
+  "one key written in four ways under one kid, by a key behind them": [
+    200,
+    {
+      entry: ANY,
+      keys: [
+        shown(RSA),
+        shown(RSA, { e: "AAEAAQ" }),
+        shown(RSA, { n: `${RSA.published.n}==` }),
+        silent(RSA),
+        shown(RSA_2, { kid: "rsa" }),
+      ],
+      by: named(RSA_2, "rsa"),
+    },
+  ],
   "one kid of five keys, by the fifth": [
     401,
     {
