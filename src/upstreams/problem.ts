@@ -109,10 +109,9 @@ const BEFORE_WORDS =
   /^(?:["'`\s]+|\(\w*\)\s+|(?:http )?[45]\d\d[: -]+|[\w.]{0,80}(?:Error|Exception)(?:: | - ))+/i;
 
 function bare(words: string): string {
-  return words
-    .slice(0, TEXT_LENGTH)
-    .replace(BEFORE_WORDS, "")
-    .replace(/["'`\s]+$/, "");
+  const whole = words.slice(0, TEXT_LENGTH).trim();
+  const inner = /^(["'`])(.*)\1$/s.exec(whole)?.[2] ?? whole;
+  return inner.replace(BEFORE_WORDS, "");
 }
 
 /** Proxies quote the error of the server behind them: `OpenAIException - {"error": …}`. */
@@ -155,14 +154,18 @@ export function isMalformedId(status: number, problem: Problem): boolean {
   return isInPath || isNamed || problem.codes.some((code) => ID_CODES.test(code));
 }
 
+/** A status in words, or little more: it counts only where nothing else is said. */
+const PHRASES: readonly RegExp[] = [
+  /^((the |this )?(requested )?(page|resource|url|object) )?(was )?not found\.?$/i,
+  /^(method not (found|allowed)|not implemented|bad request)\.?$/i,
+];
 /** What frameworks and proxies say of an address that leads nowhere. */
 const ROUTE_WORDS: readonly RegExp[] = [
-  /^(page )?not found\.?$/i,
   /^cannot (post|get) \//i,
-  /^route (post|get):?.* not found/i,
-  /^(method not (found|allowed)\.?|resource not found)$/i,
-  /^(invalid url|unknown request url)\b/i,
-  /no route matched|no static resource|requested (url|resource) .{0,300}not found on (the|this) server/i,
+  /^(the |this )?(requested )?(route|endpoint|path|url|uri|operation|api)\b.{0,300}\b(not (be )?(found|supported)|does ?n[o']t exist)/i,
+  /^(unknown|invalid|unsupported|no such|no|unrecognized) (request )?(url|uri|route|endpoint|path|operation|handler)\b/i,
+  /\bno route matched|no static resource|requested (url|resource) .{0,300}not found on (the|this) server/i,
+  /^default backend - 404/i,
   /^</,
 ];
 
@@ -170,22 +173,59 @@ const ROUTE_WORDS: readonly RegExp[] = [
 export function isOfRoute(status: number, problem: Problem): boolean {
   if (status === 405 || status === 501) return true;
   if (status !== 404) return false;
+  if (problem.codes.includes("unknown_url")) return true;
   // Nothing at all is what some frameworks answer; an empty object has been made by somebody.
-  const isSilent = problem.messages.length > 0 && problem.messages.every((one) => one === "");
-  return (
-    isSilent || problem.codes.includes("unknown_url") || ROUTE_WORDS.some((p) => says(problem, p))
+  if (problem.messages.length === 0) return false;
+  const said = problem.messages.filter(
+    (one) => one !== "" && !PHRASES.some((phrase) => phrase.test(one)),
   );
+  return said.length === 0 || ROUTE_WORDS.some((words) => said.some((one) => words.test(one)));
 }
 
-/** Of a 403. `key`: another key may do. */
-export type Forbidden = "key" | "run" | { readonly because: string };
+/** Of a 403. `key`: another key may do. `state`: the run's, which refuses the cancel. */
+export type Forbidden = "key" | "run" | "state" | { readonly because: string };
 
+/** A run in a sentence; after `to` and its kin, `run` is a verb. */
+const NOUN =
+  "(?<!\\b(?:to|can|cannot|not|may|must|and|or) )\\b(?:run|response|thread|session|turn|interaction|conversation)(?: id)?\\b";
+const NAMED_RUN = `(?:(?:this|the|that) ${NOUN}(?! (?:resource|endpoint|api|object)s?\\b)|${NOUN} ['"\`]?[\\w.:=+-]*[\\d_])`;
+const TO_USE = "(?:access|view|read|see|use|modify|cancel|stop|interrupt)";
+
+function sentence(pattern: string): RegExp {
+  return new RegExp(pattern, "i");
+}
+
+/** Each within one sentence that is not about the key. */
 const RUN_WORDS: readonly RegExp[] = [
-  /not associated with the (user|team|key)/i,
+  sentence(`${NOUN}.{0,200}\\bnot (?:issued|owned|created|associated)\\b`),
+  sentence(`${NOUN}.{0,200}\\b(?:created|owned) by (?:another|a different|someone)\\b`),
+  sentence(`${NOUN}(?: ['"\`]?[\\w.:=+-]*[\\d_][^ ]*)? (?:belongs to|is owned by)\\b`),
+  sentence(`\\b(?:(?:do|does|did) not|don't|doesn't|didn't) own ${NAMED_RUN}`),
+  sentence(`\\bnot (?:the |an )?owner of ${NAMED_RUN}`),
+  sentence(
+    `\\b(?:(?:do|does) not|don't|doesn't) have (?:access|permissions?) to (?:${TO_USE} )?${NAMED_RUN}`,
+  ),
+  // Here `run` stands behind `to`, and an id behind it makes it a noun.
+  /\b(?:(?:do|does) not|don't|doesn't) have access to run ['"`]?(?:\w+_\w+|[\da-f]{8}-[\da-f-]{27})/i,
+  sentence(`\\bnot (?:authori[sz]ed|allowed|permitted) to ${TO_USE} ${NAMED_RUN}`),
   /permission to access .{0,200}or it may not exist/i,
-  /(does not|doesn't|do not|don't) have (access|permission)s? to (access |view |read |cancel )?(this|the) (response|run|thread|object|resource|session|interaction|conversation)/i,
-  /(response|run|thread|session|interaction) .{0,200}(belongs to|owned by|owner)/i,
+  /(does not|doesn't|do not|don't) have (access|permission)s? to (access |view |read |cancel )?(this|the) (object|resource)/i,
 ];
+/** The key is what lacks something, or belongs somewhere. */
+const OF_KEY =
+  /^\W*(?:(?:forbidden|access denied|permission denied)\W+)?(?:(?:the|this|your|that) )?(?:\w+ )?(?:key|token|credentials?|account|project|organi[sz]ation)\b/i;
+/** The run's state, in a sentence about the run. */
+const STATE_WORDS =
+  /\bin (?:its|the|this|a) (?:\w+ )?(?:state|status)\b|\balready (?:ended|finished|completed?|cancell?ed|failed|expired|done|over|terminal)\b|\bnot (?:running|active|in progress|cancell?able)\b/i;
+const OF_RUN = sentence(NOUN);
+
+function isSaidOfRun(problem: Problem, patterns: readonly RegExp[]): boolean {
+  return problem.messages
+    .flatMap((words) => words.split(/[.;!](?:\s+|$)/))
+    .filter((words) => !OF_KEY.test(words))
+    .some((words) => patterns.every((pattern) => pattern.test(words)));
+}
+
 const ELSEWHERE: readonly (readonly [because: string, code: RegExp, words: RegExp])[] = [
   [
     "it does not serve this country or region",
@@ -212,6 +252,18 @@ const ELSEWHERE: readonly (readonly [because: string, code: RegExp, words: RegEx
     /^(policy_violation|content_policy_violation|organization_must_be_verified)$/i,
     /organization must be verified/i,
   ],
+  [
+    "the account's quota is used up",
+    /^(insufficient_quota|quota_exceeded|billing_hard_limit_reached)$/i,
+    /exceeded your (current|monthly) (quota|usage limit)/i,
+  ],
+  [
+    "what stands before it blocks the request",
+    /^(cloudflare_error|waf_blocked)$/i,
+    /^error code: 1\d{3}\b|^error 1\d{3}: |\byour request was blocked|\brequest (has been |was )?blocked by/i,
+  ],
+  // AWS's API gateways say so of a route that they do not have.
+  ["its address leads nowhere", /^MissingAuthenticationToken/i, /^missing authentication token$/i],
 ];
 
 /**
@@ -220,7 +272,8 @@ const ELSEWHERE: readonly (readonly [because: string, code: RegExp, words: RegEx
  */
 export function forbiddenBy({ text: whole, body }: Pick<Reply, "body" | "text">): Forbidden {
   const problem = problemIn({ body, text: whole });
-  if (RUN_WORDS.some((pattern) => says(problem, pattern))) return "run";
+  if (RUN_WORDS.some((pattern) => isSaidOfRun(problem, [pattern]))) return "run";
+  if (isSaidOfRun(problem, [OF_RUN, STATE_WORDS])) return "state";
   for (const [because, code, words] of ELSEWHERE) {
     if (problem.codes.some((one) => code.test(one)) || says(problem, words)) return { because };
   }

@@ -259,7 +259,10 @@ export function meaningOf({ adapter }: Pick<Connection, "adapter">, reply: Reply
   const { status } = reply;
   if (own !== null || status < 400) return own;
   if (isMalformedId(status, problemIn(reply))) return "run_not_found";
-  return status === 403 && forbiddenBy(reply) === "run" ? "run_not_found" : null;
+  if (status !== 403) return null;
+  const forbidden = forbiddenBy(reply);
+  if (forbidden === "state") return "refused_by_state";
+  return forbidden === "run" ? "run_not_found" : null;
 }
 
 /** What a reply that is no success means to the caller. None of its text goes any further. */

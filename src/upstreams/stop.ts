@@ -329,8 +329,8 @@ function jitter({ random }: UpstreamTools): number {
   return JITTER_MS.least + random() * (JITTER_MS.most - JITTER_MS.least);
 }
 
-const UNEXPLAINED: readonly number[] = [400, 409, 422];
-const UNFOUND: readonly number[] = [404, 405, 410];
+const UNEXPLAINED: readonly number[] = [400, 409, 412, 422, 423];
+const UNFOUND: readonly number[] = [404, 405, 410, 501];
 /** An unknown run and one that has ended are refused in the same words by some, and so is an unknown address. */
 const ABOUT_RUN: readonly Meaning[] = ["run_not_found", "unsupported_by_upstream"];
 

@@ -331,8 +331,10 @@ describe("an error", () => {
     expect(meaning(status, { message: "Method not found.", status: "NOT_FOUND" })).toBeNull();
   });
 
-  it("is none in a reply that is no error", () => {
-    expect(meaning(200, { status: "CANCELLED" })).toBeNull();
+  it("counts with a status of success only when the call was cancelled", () => {
+    expect(meaning(200, { status: "CANCELLED" })).toBe("accepted");
+    expect(meaning(200, { status: "UNAVAILABLE" })).toBeNull();
+    expect(meaning(302, { status: "CANCELLED" })).toBeNull();
     expect(meaning(400, { status: "CANCELLED" })).toBe("accepted");
     expect(meaning(400, { code: 499, status: "cancelled" })).toBeNull();
   });

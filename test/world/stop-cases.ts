@@ -663,6 +663,7 @@ const echoes: readonly WorldCase[] = ECHOES.flatMap(([name, spelled]): WorldCase
 
 const graph = (status: string) =>
   ok({ run_id: "run_1", thread_id: "thread_1", assistant_id: "asst_1", status, metadata: OWN });
+const KEYS = ["first-key-4f1c9a7e20", "second-key-8b2d6e5f31"] as const;
 const said = (status: number, body: unknown) => ({ status, body });
 const detail = (status: number, words: unknown) => said(status, { detail: words });
 const openai = (status: number, message: string, more: object = {}) =>
@@ -677,6 +678,12 @@ const OF_RUN: readonly { readonly status: number; readonly body?: unknown }[] = 
   openai(404, "No run found with id 'run_1'."),
   said(404, { error: "not_found", message: "Run 'run_1' not found", details: null }),
   said(410, { detail: "The run is gone." }),
+  said(404, { statusCode: 404, message: "No matching runs to cancel", error: "Not Found" }),
+  said(404, { title: "Not Found", status: 404, detail: "The run is not running." }),
+  said(404, { title: "Resource not found", status: 404, detail: "The run is not running." }),
+  said(404, { status: 404, error: "Not Found", message: "Run run_1 is not active", path: "/x" }),
+  said(412, { error: "The run has moved on." }),
+  said(423, "Locked"),
 ];
 /** Of the address alone. */
 const OF_ROUTE: readonly { readonly status: number; readonly body?: unknown }[] = [
@@ -689,6 +696,16 @@ const OF_ROUTE: readonly { readonly status: number; readonly body?: unknown }[] 
   openai(404, "Invalid URL (POST /v1/responses/run_1/cancel)"),
   openai(404, "Unknown request URL: POST /v1/cancel.", { code: "unknown_url" }),
   said(404, { error: { code: "404", message: "Resource not found" } }),
+  said(404, { statusCode: 404, message: "Not Found", error: "Not Found" }),
+  said(404, { title: "Not Found", status: 404 }),
+  said(404, { status: 404, error: "Not Found", message: "No static resource x.", path: "/x" }),
+  said(404, { error: "Route not found" }),
+  said(404, { message: "Endpoint not found" }),
+  said(404, { error: { message: "Unknown endpoint" } }),
+  said(404, { message: "The requested endpoint /x does not exist" }),
+  said(404, "default backend - 404"),
+  { status: 501 },
+  said(501, { detail: "Not Implemented" }),
   { status: 404 },
   { status: 405 },
   detail(405, "Method Not Allowed"),
@@ -795,6 +812,40 @@ const alone: readonly WorldCase[] = [
     asked: stopResponse("resp_1"),
     expected: { status: 200, outcome, cancels: 1, reads: 1 },
   }),
+);
+
+const STATE_403 = [
+  "This run cannot be cancelled in its current state",
+  "The run has already ended.",
+  "Run run_1 is not active",
+];
+const forbiddenStates: readonly WorldCase[] = WIRES.flatMap(
+  ({ upstream, base, moving, done, isSeen }) =>
+    STATE_403.flatMap((message): WorldCase[] => {
+      const first = isSeen ? [moving] : [];
+      const common = {
+        row: "U1",
+        upstream,
+        ownership: "credential",
+        keys: KEYS,
+        asked: stop("thread_1", "run_1"),
+      } as const;
+      const cancel = { [`POST ${base}/cancel`]: said(403, { message }) };
+      return [
+        {
+          ...common,
+          name: `403 "${message}", of a run that has ended`,
+          script: { ...cancel, [`GET ${base}`]: [...first, done] },
+          expected: { status: 200, outcome: "already_completed", cancels: 1 },
+        },
+        {
+          ...common,
+          name: `403 "${message}", of a run that goes on`,
+          script: { ...cancel, [`GET ${base}`]: [...first, moving] },
+          expected: { status: 200, outcome: "not_confirmed", cancels: 1 },
+        },
+      ];
+    }),
 );
 
 const agents: readonly WorldCase[] = [
@@ -1096,7 +1147,6 @@ const silentSuccess: readonly WorldCase[] = (
 
 // ── U8: a 403 that is not about the key ─────────────────────────────────────────────────────────
 
-const KEYS = ["first-key-4f1c9a7e20", "second-key-8b2d6e5f31"] as const;
 const FOREIGN = [
   openai(
     403,
@@ -1113,6 +1163,18 @@ const FOREIGN = [
       status: "PERMISSION_DENIED",
     },
   }),
+  ...[
+    "Forbidden. This response id was not issued by this proxy, so the proxy cannot tell who owns it. To let keys address responses this proxy did not issue, set general_settings::allow_unmanaged_response_ids to True in the config.yaml file.",
+    "User does not own this run",
+    "You don't have access to run run_1",
+    "You do not have permission to cancel this thread.",
+    "Not authorized to access this thread",
+    "Not authorised to access this session.",
+    "Run run_1 was created by another user",
+    "This run belongs to another tenant.",
+    "Thread thread_1 is owned by somebody else",
+    "You are not the owner of this interaction",
+  ].map((words) => detail(403, words)),
 ];
 const ELSEWHERE: readonly [log: string, reply: { status: number; body: unknown }][] = [
   [
@@ -1152,6 +1214,15 @@ const ELSEWHERE: readonly [log: string, reply: { status: number; body: unknown }
     "the model",
     openai(403, "Project `p` does not have access to model `m`", { code: "model_not_found" }),
   ],
+  ["blocks the request", said(403, "error code: 1020")],
+  [
+    "blocks the request",
+    said(403, { title: "Error 1010: Access denied", status: 403, error_code: 1010 }),
+  ],
+  ["blocks the request", openai(403, "Your request was blocked.")],
+  ["leads nowhere", said(403, { message: "Missing Authentication Token" })],
+  ["quota", openai(403, "You exceeded your current quota.", { code: "insufficient_quota" })],
+  ["quota", openai(403, "No.", { type: "insufficient_quota" })],
   [
     "a page",
     said(403, "<html><head><title>Attention Required! | Cloudflare</title></head></html>"),
@@ -1162,6 +1233,17 @@ const OF_KEY = [
   detail(403, "Forbidden"),
   openai(403, "You have insufficient permissions for this operation.", { code: "missing_scope" }),
   said(403, { message: "The security token included in the request is invalid." }),
+  ...[
+    "You are not allowed to run this operation. Ask your organization owner to change your role.",
+    "You are not allowed to run this operation, which belongs to another plan",
+    "This API key cannot be used to run requests; it belongs to a disabled project",
+    "The API key does not have access to the response resource.",
+    "You do not have access to the response API.",
+    "This API key was created by another user, who does not own the thread",
+    "This key is not active",
+    "Your token does not have permission to cancel this run",
+    "The project is not in an active state",
+  ].map((words) => openai(403, words)),
   openai(401, "Country, region, or territory not supported", {
     code: "unsupported_country_region_territory",
   }),
@@ -1484,6 +1566,7 @@ export const STOP_CASES: readonly WorldCase[] = [
   ...refusals,
   ...alone,
   ...agents,
+  ...forbiddenStates,
   ...malformedIds,
   ...noSuccess,
   ...silentSuccess,

@@ -190,7 +190,10 @@ export const openaiResponsesReplies: Replies = {
     {
       name: "a server without a background mode says that it has none",
       target: TARGET,
-      replies: [openaiError(501, "Background responses are not implemented. (canary)")],
+      replies: [
+        openaiError(501, "Background responses are not implemented. (canary)"),
+        response("in_progress"),
+      ],
       ends: "unsupported_by_upstream",
     },
     {
