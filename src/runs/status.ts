@@ -8,11 +8,44 @@ import type { RunStatus } from "./run.ts";
 const WORDS: { readonly [Status in RunStatus]: readonly string[] } = {
   queued: ["queued", "pending", "created", "submitted", "scheduled", "accepted"],
   in_progress: ["inprogress", "running", "processing", "working", "active", "started", "executing"],
-  requires_action: ["requiresaction", "actionrequired", "inputrequired", "authrequired"],
-  cancelling: ["cancelling", "cancelrequested", "cancellationrequested", "stopping"],
-  cancelled: ["cancelled", "aborted", "stopped"],
-  failed: ["failed", "failure", "error", "errored", "rejected"],
-  completed: ["completed", "complete", "succeeded", "success", "done", "finished"],
+  requires_action: [
+    "requiresaction",
+    "actionrequired",
+    "inputrequired",
+    "authrequired",
+    "requiresapproval",
+    "waitingforinput",
+    "waitingforapproval",
+  ],
+  cancelling: [
+    "cancelling",
+    "cancelrequested",
+    "cancellationrequested",
+    "stopping",
+    "aborting",
+    "terminating",
+  ],
+  cancelled: ["cancelled", "aborted", "stopped", "terminated", "killed", "cancelledbyuser"],
+  failed: [
+    "failed",
+    "failure",
+    "error",
+    "errored",
+    "rejected",
+    "crashed",
+    "systemfailure",
+    "systemerror",
+  ],
+  completed: [
+    "completed",
+    "complete",
+    "succeeded",
+    "success",
+    "done",
+    "finished",
+    "ended",
+    "partialsucceeded",
+  ],
   incomplete: ["incomplete"],
   expired: ["expired", "timeout", "timedout"],
 };
@@ -22,8 +55,8 @@ const STATUS: ReadonlyMap<string, RunStatus> = new Map(
   ),
 );
 
-/** What stands before the word where an enum's whole name is sent: `RunStatus.COMPLETED`, `JOB_STATE_FAILED`. */
-const PREFIX = /^.*\.|^(?:[a-z]+[-_ ])*(?:state|status)[-_ ]/i;
+/** What stands before the word where an enum's whole name is sent: `RunStatus.COMPLETED`, `JOB_STATE_FAILED`, or both. */
+const PREFIX = /^(?:.*\.)?(?:(?:[a-z]+[-_ ])*(?:state|status)[-_ ])?/i;
 
 /** Undefined for a word that is not known, and for what is no word. */
 export function knownStatus(value: unknown): RunStatus | undefined {
@@ -43,8 +76,9 @@ export function statusOf(value: unknown): RunStatus | undefined {
 export function spelled(word: string): string {
   const letters = word
     .trim()
+    .replace(/\.+$/, "")
     .replace(PREFIX, "")
     .toLowerCase()
     .replace(/[-_\s]/g, "");
-  return letters.replace(/(cancel)(?=ed|ing)/, "$1l");
+  return letters.replace(/(cancel)(?=ed|ing|ation)/, "$1l");
 }

@@ -216,7 +216,8 @@ function requestIdOf(headers: Headers, cutter: KeyCutter): string | null {
   return /^[\w.:-]{1,128}$/.test(id) ? id : null;
 }
 
-const SECONDS = /^\d{1,9}(\.\d{1,9})?$/;
+/** Also as some servers write them: with a sign, a comma, or their unit. */
+const SECONDS = /^\+?(\d{1,9}(?:[.,]\d{0,9})?)\s*(?:s|seconds?)?$/i;
 /** A date has the name of its month; without one, a runtime takes almost any number for a year. */
 const DATE = /[A-Za-z]{3}/;
 
@@ -227,7 +228,7 @@ const DATE = /[A-Za-z]{3}/;
 function retryAfterOf(headers: Headers, nowMs: number): number | undefined {
   const inMs = headers.get("retry-after-ms")?.trim() ?? "";
   const value = headers.get("retry-after")?.trim() ?? "";
-  const seconds = SECONDS.test(inMs) ? Number(inMs) / 1_000 : secondsIn(value, nowMs);
+  const seconds = SECONDS.test(inMs) ? secondsIn(inMs, nowMs) / 1_000 : secondsIn(value, nowMs);
   return Number.isFinite(seconds)
     ? Math.min(Math.max(Math.ceil(seconds), 1), RETRY_AFTER_SECONDS)
     : undefined;
@@ -235,7 +236,8 @@ function retryAfterOf(headers: Headers, nowMs: number): number | undefined {
 
 /** NaN where it says neither. */
 function secondsIn(value: string, nowMs: number): number {
-  if (SECONDS.test(value)) return Number(value);
+  const number = SECONDS.exec(value)?.[1];
+  if (number !== undefined) return Number(number.replace(",", "."));
   return DATE.test(value) ? (Date.parse(value) - nowMs) / 1_000 : Number.NaN;
 }
 
