@@ -191,9 +191,9 @@ export async function enterAsAuditor(gateway: Gateway, ask: Ask): Promise<Audito
   if (!caller.scopes.has(AUDIT_SCOPE)) {
     denied(new Refusal("insufficient_scope", { detail: AUDIT_SCOPE, scopes: [AUDIT_SCOPE] }));
   }
-  const { kv, ledger, log } = gateway.audit;
+  const { kv, ledger, sleep, log } = gateway.audit;
   return {
-    tools: { kv, ledger, log, now: gateway.now },
+    tools: { kv, ledger, sleep, log, now: gateway.now },
     tenant: tenant.id,
     origins: tenant.origins,
     denied,

@@ -4,6 +4,7 @@ import * as z from "zod";
 import { Refusal } from "../failure.ts";
 import { type Log, toLine } from "../logger.ts";
 import { type AuditEvent, UNKNOWN_AFTER_MS } from "./event.ts";
+import { askLedger } from "./journal.ts";
 import type { LedgerRpc, Unpublished } from "./ledger.ts";
 import {
   type AuditKv,
@@ -29,6 +30,7 @@ export interface ReadTools {
   readonly kv: AuditKv;
   readonly ledger: (tenant: string) => LedgerRpc;
   readonly now: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
   readonly log: Log;
 }
 
@@ -196,11 +198,11 @@ async function look(tools: ReadTools, tenant: string): Promise<View> {
 }
 
 /** A ledger that is down hides what it has not published; the log in KV can be read all the same. */
-async function readLedger({ ledger, log }: ReadTools, tenant: string): Promise<Unpublished> {
+async function readLedger(tools: ReadTools, tenant: string): Promise<Unpublished> {
   try {
-    return await ledger(tenant).unpublished();
+    return await askLedger(tools, { id: tenant }, (ledger) => ledger.unpublished());
   } catch (error) {
-    log("warn", "ledger_unreachable", { tenant, detail: String(error) });
+    tools.log("warn", "ledger_unreachable", { tenant, detail: String(error) });
     return { events: [], seq: Number.POSITIVE_INFINITY, firstDay: null };
   }
 }

@@ -101,7 +101,7 @@ export interface EventRow {
 export const ROW_BYTES = 1_024;
 /** A subject of 255 characters can take 1,530 bytes when escaped; a row shows its beginning. */
 const ROW_SUBJECT_BYTES = 256;
-/** So does it of a run's id, which can have 1,024. */
+/** A run's id can have 1,024 characters; a row shows its beginning. */
 const ROW_RUN_BYTES = 256;
 
 export function rowOf(event: AuditEvent): EventRow {

@@ -27,7 +27,7 @@ export function runKey(event: AuditEvent): string | null {
   return `a1r:${event.tenant}:${runPart(thread_id, run_id)}:${positionOf(event)}`;
 }
 
-/** Of such ids two fit into a key, whose limit is 512 bytes, and a colon between them is the only one. */
+/** Two such ids fit into a key, whose limit is 512 bytes. Neither has a colon, so the one between them separates them. */
 const SHORT_ID = /^[A-Za-z0-9_-]{0,128}$/;
 
 /**

@@ -15,6 +15,7 @@ export const free: Shape = (value) => value;
 /** Nothing but null, which says that there is nothing. */
 const none: Shape = (value) => (value === null ? null : undefined);
 
+/** A list of what the shape shows of each entry. Entries that are null, or of which nothing is shown, are left out. */
 export function list(shape: Shape): Shape {
   return (value) =>
     Array.isArray(value) ? value.map(shape).filter((entry) => entry != null) : none(value);

@@ -22,8 +22,8 @@ export type RoomLimits = { readonly [Limit in keyof typeof ROOM]: number };
 /** What each bracket and each comma weighs beside its own byte: it begins a value, which takes memory. */
 const VALUE_WEIGHT = 8;
 /**
- * No reply takes so long. The runtime ends the handler of a client that has left without a word, and the
- * room that it took must not be lost for ever.
+ * No reply takes so long. A request whose client has left is kept alive, but after 30 s the runtime ends it without
+ * a word, and the room that it took must not be lost for ever.
  */
 const FORGOTTEN_MS = 30_000;
 const RETRY_AFTER_SECONDS = 1;
@@ -76,18 +76,24 @@ export function createRoom(now: () => number, limits: RoomLimits = ROOM): Room {
       const own: Taken = { tenant, since: now(), weight: 0 };
       let bytes = 0;
       let weight = 0;
+      // What is refused is not read on: it weighs nothing while its connection is still being closed.
+      const refused = (why: UnreadBody): UnreadBody => {
+        taken.delete(own);
+        return why;
+      };
       return {
         take: (chunk) => {
           bytes += chunk.byteLength;
-          if (bytes > limits.reply) return tooLarge("the reply is over 16 MiB");
+          if (bytes > limits.reply)
+            return refused(tooLarge(`the reply is over ${limits.reply} bytes`));
           weight += weightIn(chunk);
-          if (weight > limits.tenant) return tooLarge("the reply has too many parts");
+          if (weight > limits.tenant) return refused(tooLarge("the reply has too many parts"));
           if (weight <= limits.free) return null;
           forget();
           taken.add(own);
           own.weight = weight;
           const isFull = weightOf(tenant) > limits.tenant || weightOf() > limits.isolate;
-          return isFull ? noRoom() : null;
+          return isFull ? refused(noRoom()) : null;
         },
         end: () => {
           taken.delete(own);

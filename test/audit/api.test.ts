@@ -674,6 +674,23 @@ describe("an export", () => {
     expect(idsOf(events)).toEqual([young?.id, old[1]?.id, old[0]?.id]);
   });
 
+  it("has what is unpublished when the ledger was reset in the middle of the call", async () => {
+    const acme = await openLedger("acme");
+    await record(acme, "acme", [1_000]);
+    let calls = 0;
+    const unpublished = async () => {
+      calls += 1;
+      if (calls === 1) throw Object.assign(new Error("reset"), { durableObjectReset: true });
+      return await acme.rpc.unpublished();
+    };
+    const tools: ReadTools = {
+      ...toolsFor(acme),
+      ledger: () => ({ unpublished }) as unknown as LedgerRpc,
+    };
+    expect((await listEvents(tools, "acme", 200, undefined)).data).toHaveLength(1);
+    expect(calls).toBe(2);
+  });
+
   it("is there, as far as KV has it, when the ledger is down", async () => {
     const ledger = await openLedger("acme");
     const events = await record(ledger, "acme", [40 * DAY_MS, 1_000]);
@@ -699,6 +716,7 @@ function toolsFor(ledger: TestLedger, other: TestLedger = ledger): ReadTools {
     kv: env.AUDIT,
     ledger: (tenant) => (tenant === "globex" ? other.rpc : ledger.rpc),
     now: () => Date.now(),
+    sleep: (ms) => scheduler.wait(ms),
     log: quiet,
   };
 }

@@ -72,6 +72,20 @@ describe("all replies together", () => {
     }
   });
 
+  it("weigh nothing once they are refused, before their connections are closed", () => {
+    const { begin } = open();
+    const shares = ["acme", "globex", "initech"].map((tenant) => {
+      const share = begin(tenant);
+      for (let taken = 0; taken < 9; taken += 1) share.take(LARGE);
+      return share;
+    });
+    const refusals = shares.map((share) => share.take(LARGE)?.reason ?? null);
+    expect(refusals).toEqual([null, "overloaded", null]);
+    const tooLarge = begin("hooli");
+    expect(tooLarge.take(new Uint8Array(17 * MIB))?.reason).toBe("upstream_error");
+    expect(begin("umbrella").take(new Uint8Array(8 * MIB))).toBeNull();
+  });
+
   it("are forgotten after half a minute, when their requests have ended without a word", () => {
     const { take, pass } = open();
     take("acme", 16);
