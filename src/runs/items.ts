@@ -21,6 +21,15 @@ const customTool = object({
 /** What a list of an MCP server's tools has. */
 const listedTool = object({ type: plain, name: plain, description: plain, input_schema: free });
 
+const location = { type: plain, city: plain, country: plain, region: plain, timezone: plain };
+const webSearch = object({
+  ...{ type: plain, search_context_size: plain, user_location: object(location) },
+  filters: object({ allowed_domains: plainList, blocked_domains: plainList }),
+});
+const comparison = { type: plain, key: plain, value: either(plain, plainList) };
+/** A comparison, or several, one level deep. */
+const fileFilter = object({ ...comparison, filters: list(object(comparison)) });
+
 /** What of a tool says what it can do. */
 const tool: Shape = typed(
   {
@@ -33,7 +42,17 @@ const tool: Shape = typed(
       allowed_tools: either(plainList, toolNames),
       require_approval: either(plain, object({ always: toolNames, never: toolNames })),
     }),
-    file_search: object({ type: plain, vector_store_ids: plainList, max_num_results: plain }),
+    file_search: object({
+      ...{ type: plain, vector_store_ids: plainList, max_num_results: plain, filters: fileFilter },
+      ranking_options: object({ ranker: plain, score_threshold: plain }),
+    }),
+    web_search: webSearch,
+    web_search_preview: webSearch,
+    image_generation: object({
+      ...{ type: plain, action: plain, background: plain, input_fidelity: plain, model: plain },
+      ...{ moderation: plain, output_compression: plain, output_format: plain, size: plain },
+      ...{ partial_images: plain, quality: plain },
+    }),
     computer_use_preview: object({
       type: plain,
       display_width: plain,
@@ -61,6 +80,7 @@ const logprob = { token: plain, bytes: plainList, logprob: plain };
 const annotation = object({
   ...{ type: plain, index: plain, start_index: plain, end_index: plain, title: plain, url: plain },
   ...{ file_id: plain, filename: plain, container_id: plain },
+  quote: plain,
 });
 const image = { type: plain, file_id: plain, image_url: plain, detail: plain };
 
@@ -93,12 +113,13 @@ const computerAction = object({
   ...{ type: plain, button: plain, x: plain, y: plain, scroll_x: plain, scroll_y: plain },
   ...{ keys: plainList, path: list(object({ x: plain, y: plain })), text: plain },
 });
-/** A page or a file that was found. */
-const finding = object({
+const findingMembers = {
   ...{ type: plain, id: plain, name: plain, title: plain, url: plain, snippet: plain, text: plain },
   ...{ date: plain, last_updated: plain, source: plain, file_id: plain, filename: plain },
   ...{ score: plain, attributes: free },
-});
+};
+/** A page or a file that was found. */
+const finding = object(findingMembers);
 
 /** A message for people, from which what looks like a key is taken. */
 const errorWords: Shape = (value) =>
@@ -118,8 +139,19 @@ const namedCall = { ...call, name: plain, namespace: plain };
 /** The words of a call that the client has to carry out, or to approve, and so has to know. */
 const asked = free;
 
-/** Of a type that is not listed: that it is there, and what it says. */
+/** What most items have. */
 const stranger = { id: plain, type: plain, status: plain, role: plain, content };
+
+/** A text, a number, or a list of texts or of objects of which only what they say is shown. */
+const said = either(plain, list(either(plain, words)));
+/** A finding whose members nobody but its vendor has named. */
+const { attributes: _, ...foundMembers } = findingMembers;
+/** The usual members of a call and its answer, where they are texts: an object may hold a key. */
+const unlisted = {
+  ...{ ...stranger, call_id: plain, name: plain, arguments: plain, input: said, output: said },
+  ...{ queries: plainList, results: either(plain, list(either(plain, object(foundMembers)))) },
+  summary: said,
+};
 
 const aMessage = object({ ...stranger, phase: plain });
 const output = object({ ...namedCall, output: content });
@@ -210,7 +242,7 @@ const item: Shape = typed(
     search_results: object({ ...call, queries: plainList, results: list(finding) }),
     fetch_url_results: object({ ...call, contents: list(finding) }),
   },
-  object(stranger),
+  object(unlisted),
 );
 
 /** Where the server carries it out, its words are the server's. */

@@ -352,18 +352,43 @@ describe("what is hidden by its place", () => {
 });
 
 describe("an item of a type that is not listed", () => {
-  it("is shown as far as it says what it is, and what it says", () => {
+  it("is shown as far as it says what it is, and what it says in texts", () => {
     const item = {
-      ...{ id: "w", type: "openapi_call", status: "completed", role: "tool" },
-      ...{ content: [{ type: "text", text: "found", key: "canary" }], arguments: "canary" },
-      ...{ url: "canary", connectionString: "canary", call_id: "canary" },
+      ...{ id: "w", type: "azure_ai_search_call", status: "completed", role: "tool" },
+      ...{ content: [{ type: "text", text: "found" }], call_id: "c", name: "n", arguments: "{}" },
+      ...{ input: "i", queries: ["q"], results: [{ title: "t", text: "x", score: 1 }, "r"] },
+      ...{ output: [{ type: "text", text: "o" }], summary: ["s"] },
     };
-    expect(shown(item)).toEqual({
-      ...{ id: "w", type: "openapi_call", status: "completed", role: "tool" },
-      content: [{ type: "text", text: "found" }],
+    expect(shown(poisoned(item))).toEqual(item);
+    const objects = { arguments: { k: "canary" }, input: { k: "canary" }, output: { k: "canary" } };
+    expect(shown({ type: "x_search_call", ...objects, url: "canary" })).toEqual({
+      type: "x_search_call",
+    });
+    const attributes = { k: "canary" };
+    expect(shown({ type: "memory_search_call", results: [{ id: "m", attributes }] })).toEqual({
+      type: "memory_search_call",
+      results: [{ id: "m" }],
     });
     expect(shown({ type: "constructor", secret: "canary" })).toEqual({ type: "constructor" });
     expect(shown({ type: 7, secret: "canary" })).toEqual({ type: 7 });
+  });
+
+  it("leaves what tools can do, and nothing else of them", () => {
+    const tools = [
+      {
+        ...{ type: "web_search", search_context_size: "low", filters: { allowed_domains: ["a"] } },
+        user_location: { type: "approximate", city: "Oslo" },
+      },
+      {
+        ...{ type: "file_search", ranking_options: { ranker: "auto", score_threshold: 0.5 } },
+        filters: { type: "and", filters: [{ type: "eq", key: "k", value: "v" }] },
+      },
+      { type: "image_generation", model: "m", size: "auto", quality: "low" },
+    ];
+    expect(shown({ type: "additional_tools", tools: poisoned(tools) })["tools"]).toEqual(tools);
+    const annotations = [{ type: "file_citation", file_id: "f", quote: "said" }];
+    const content = [{ type: "output_text", text: "t", annotations }];
+    expect(shown({ type: "message", content })).toEqual({ type: "message", content });
   });
 
   it("is a message where it has no type, as clients may send them", () => {
