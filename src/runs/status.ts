@@ -25,8 +25,11 @@ const WORDS: { readonly [Status in RunStatus]: readonly string[] } = {
     "aborting",
     "terminating",
   ],
-  cancelled: ["cancelled", "aborted", "stopped", "terminated", "killed", "cancelledbyuser"],
+  cancelled: ["cancelled", "aborted", "stopped", "cancelledbyuser"],
+  // Ended from outside, and not said by whom: no promise that it was a cancel.
   failed: [
+    "terminated",
+    "killed",
     "failed",
     "failure",
     "error",

@@ -71,7 +71,7 @@ export const assistants: Upstream = {
 
 function meaning(reply: Reply): Meaning | null {
   const { status, origin } = reply;
-  if (status !== 400 && status !== 404) return null;
+  if (status !== 400 && status !== 404 && status !== 410) return null;
   const { messages } = problemIn(reply);
   if (status === 400) {
     return messages.some((words) => STATE_REFUSAL.test(words)) ? "refused_by_state" : null;

@@ -89,6 +89,11 @@ function collect(value: unknown, found: Record<keyof Problem, string[]>, depth: 
       found.codes.push(String(held).slice(0, TEXT_LENGTH));
     }
     if (PARAMS.has(name)) collectParam(held, found);
+    // ASP.NET: the parameters are the names.
+    if (name === "errors" && isRecord(held)) {
+      found.params.push(...Object.keys(held));
+      for (const words of Object.values(held)) collect(words, found, depth - 1);
+    }
   }
   for (const [name, held] of members) if (WITHIN.has(name)) collect(held, found, depth - 1);
 }
@@ -98,6 +103,10 @@ function collectParam(held: unknown, found: Record<keyof Problem, string[]>): vo
   // FastAPI: where it is, and its name.
   const path: unknown[] = Array.isArray(held) ? held : [];
   if (path.length > 0) found.params.push(path.filter((one) => typeof one === "string").join("."));
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function plainName(name: string): string {
@@ -130,27 +139,45 @@ function says({ messages }: Problem, pattern: RegExp): boolean {
   return messages.some((message) => pattern.test(message));
 }
 
-/** A parameter that is the id of what was asked for. */
-const ID_PARAM = /^(path\.)?\w*(^|_|\.)(id|name)$/i;
+/** A parameter that is the id of what was asked for; one of a header, a query or a body is not. */
+const ID_PARAM =
+  /^((path|params?)[./])?(((run|thread|response|session|turn|interaction)[_-]?)?id|name)$/i;
 const ID_CODES =
-  /^(invalid_(value|type|id|uuid|format)|string_(above_max|below_min)_length|uuid_(parsing|type|version)|string_(too_(long|short)|pattern_mismatch)|value_error\.uuid|int_parsing|invalid_string|value_error)/i;
+  /^(invalid_(value|type|id|uuid|format|parameters?)|string_(above_max|below_min)_length|uuid_(parsing|type|version)|string_(too_(long|short)|pattern_mismatch)|value_error\.uuid|int_parsing|invalid_string|value_error)/i;
+const OF_ID = "(?:run|thread|response|session|turn|interaction)[_ -]?(?:id|name)";
+const BAD = "(?:invalid|malformed|badly formed|incorrect|not valid|not a valid)";
 const ID_WORDS: readonly RegExp[] = [
-  /^Invalid '\w*id'/i,
+  /^invalid '\w*id'/i,
   /expected an id that begins with/i,
-  /\b(must be|is not|not) a valid (uuid|objectid|\w* ?id)\b/i,
-  /\b(invalid|malformed|badly formed)\b[^.]{0,40}\b(uuid|object ?id|(run|thread|response|session|turn|interaction)[_ -]?id)\b/i,
-  /\b(uuid|guid)\b/i,
-  /\binvalid (interaction|resource) (name|id)\b/i,
+  /^(invalid|malformed) (id|identifier)\b/i,
+  /\b(must be|is not|not) a valid (objectid|id)\b/i,
+  new RegExp(`\\b${BAD}\\b[^.]{0,40}\\b(?:object ?id|resource (?:name|id)|${OF_ID})\\b`, "i"),
+  new RegExp(`\\b${OF_ID}\\b[^.]{0,80}\\b(?:${BAD}|incorrect)\\b`, "i"),
+  /\b(invalid|malformed|valid|must|should|bad(ly)?|expected)\b[^.]{0,80}\b(uuid|guid|ulid)\b/i,
+  /\b(uuid|guid|ulid)\b[^.]{0,40}\b(invalid|malformed|expected|format)\b/i,
 ];
+/** What is at fault is something else, which the operator has to mend. */
+const NOT_OF_RUN =
+  /\b(header|query|cookie|body|organi[sz]ation|project|model|assistant|tenant|user)\b|\bx-/i;
+/** A database's word for an id of another kind, which servers let through as their own failure. */
+const UNCAUGHT = /invalid input syntax for type (uuid|bigint|integer)/i;
+const WRONG = new RegExp(`\\b${BAD}\\b`, "i");
 
 /** The server refuses the id before it looks it up: there is no such run. */
 export function isMalformedId(status: number, problem: Problem): boolean {
+  if (status === 500) return says(problem, UNCAUGHT);
   if (status !== 400 && status !== 422) return false;
-  if (ID_WORDS.some((pattern) => says(problem, pattern))) return true;
-  const isId = problem.params.some((param) => ID_PARAM.test(param));
+  // A path is where it happened, not what is at fault (Spring); `{…}` is the value (Azure).
+  const params = problem.params
+    .filter((param) => !param.startsWith("/"))
+    .map((param) => param.replace(/\{.*\}$/s, ""));
+  const isId = params.some((param) => ID_PARAM.test(param));
+  if (params.length > 0 && !isId) return false;
+  const messages = problem.messages.filter((message) => !NOT_OF_RUN.test(message));
+  if (messages.some((message) => ID_WORDS.some((pattern) => pattern.test(message)))) return true;
   if (!isId) return false;
-  const isInPath = problem.params.some((param) => param.startsWith("path."));
-  const isNamed = problem.codes.includes("INVALID_ARGUMENT");
+  const isInPath = params.some((param) => param.startsWith("path."));
+  const isNamed = problem.codes.includes("INVALID_ARGUMENT") || says(problem, WRONG);
   return isInPath || isNamed || problem.codes.some((code) => ID_CODES.test(code));
 }
 

@@ -258,7 +258,7 @@ export function meaningOf({ adapter }: Pick<Connection, "adapter">, reply: Reply
   const own = adapter.meaning(reply);
   const { status } = reply;
   if (own !== null || status < 400) return own;
-  if (isMalformedId(status, problemIn(reply))) return "run_not_found";
+  if (status === 410 || isMalformedId(status, problemIn(reply))) return "run_not_found";
   if (status !== 403) return null;
   const forbidden = forbiddenBy(reply);
   if (forbidden === "state") return "refused_by_state";

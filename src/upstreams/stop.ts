@@ -187,7 +187,9 @@ async function cancelAndDecide(
     if (settled || answer.kind === "refused_by_state") {
       return judge(read, settled && sentAt !== null, trace.before, known);
     }
-    if (answer.kind === "lost" && again && (await pausedFor(tools, jitter(tools)))) continue;
+    if (answer.kind === "lost" && again) {
+      if (await pausedFor(tools, answer.pauseMs + jitter(tools))) continue;
+    }
     if (mayYetArrive) return judge(read, false, trace.before, known);
     throw answer.refusal;
   }
@@ -263,8 +265,16 @@ type CancelAnswer =
   | { readonly kind: "unfound"; readonly refusal: Refusal }
   /** Nothing was done. Asked again after `pauseMs` it may be; null: it will not. */
   | { readonly kind: "declined"; readonly refusal: Refusal; readonly pauseMs: number | null }
-  /** It may have been done all the same; `isAnswered`: with an error, so that it is not on its way any more. */
-  | { readonly kind: "lost"; readonly refusal: Refusal; readonly isAnswered: boolean };
+  /**
+   * It may have been done all the same. `isAnswered`: with an error, so that it is not on its way any more.
+   * `pauseMs`: how long the upstream asks to be left alone; 0 when it does not.
+   */
+  | {
+      readonly kind: "lost";
+      readonly refusal: Refusal;
+      readonly isAnswered: boolean;
+      readonly pauseMs: number;
+    };
 
 /** Throws `Refusal` for what leaves no doubt and does not change: an unknown run, a bad key. */
 async function sendCancel(
@@ -294,7 +304,7 @@ async function sendCancel(
     if (refusal.unsent) trace.attempts -= 1;
     if (refusal.unsent && trace.attempts > 0) return { kind: "declined", refusal, pauseMs: null };
     if (refusal.unsent || !LOST.includes(refusal.reason)) throw refusal;
-    return { kind: "lost", refusal, isAnswered: false };
+    return { kind: "lost", refusal, isAnswered: false, pauseMs: 0 };
   }
   trace.upstreamStatus = reply.status;
   trace.upstreamRequestId = reply.requestId;
@@ -320,7 +330,10 @@ async function sendCancel(
   }
   // Words that nobody has seen yet: the run's state may explain them.
   if (UNEXPLAINED.includes(status)) return { ...declined, pauseMs: null };
-  if (status > 501 || status === 500) return { kind: "lost", refusal, isAnswered: true };
+  if (status > 501 || status === 500) {
+    const pauseMs = (retryAfterSeconds ?? 0) * 1_000;
+    return { kind: "lost", refusal, isAnswered: true, pauseMs };
+  }
   throw refusal;
 }
 

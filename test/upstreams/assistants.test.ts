@@ -59,8 +59,9 @@ describe("a 404", () => {
     expect(assistants.meaning(state)).toBe("upstream_retired");
   });
 
-  it("is the only status that can mean either", () => {
-    for (const status of [200, 400, 401, 410, 500]) {
+  it("and a 410 are the only statuses that can mean either", () => {
+    expect(assistants.meaning(reply(410, "Gone.", OPENAI))).toBe("upstream_retired");
+    for (const status of [200, 400, 401, 500]) {
       for (const message of ["Invalid URL (POST /v1/threads)", "No run found with id 'run_1'."]) {
         expect(assistants.meaning(reply(status, message, OPENAI))).toBeNull();
       }

@@ -218,8 +218,8 @@ const WORDS: readonly [word: string, status: string][] = [
   ["canceling", "cancelling"],
   ["input-required", "requires_action"],
   ["Requires Action", "requires_action"],
-  ["terminated", "cancelled"],
-  ["killed", "cancelled"],
+  ["terminated", "failed"],
+  ["killed", "failed"],
   ["canceled_by_user", "cancelled"],
   ["Cancelled.", "cancelled"],
   ["TaskState.TASK_STATE_CANCELED", "cancelled"],
@@ -927,11 +927,33 @@ const MALFORMED = [
     },
   }),
   said(400, { object: "error", message: "Invalid 'response_id': 'run_1'", code: 400 }),
+  openai(400, "Malformed identifier.", {
+    param: "responseId{run_1}",
+    code: "invalid_parameters",
+  }),
+  detail(422, [{ type: "string_pattern_mismatch", loc: ["path", "runId"], msg: "No match" }]),
+  said(400, {
+    title: "One or more validation errors occurred.",
+    status: 400,
+    errors: { runId: ["The value 'run_1' is not valid."] },
+  }),
+  said(400, { error: "Response ID 'run_1' is malformed" }),
+  said(400, { message: "run_id is invalid" }),
+  said(400, { message: "Invalid ID: run_1" }),
+  said(422, { message: "id must be of type ULID" }),
+  said(500, { error: { message: 'invalid input syntax for type uuid: "run_1"' } }),
+  said(410, { message: "Gone" }),
 ] as const;
 const NOT_ABOUT_THE_ID = [
   openai(400, "Unsupported parameter.", { param: "stream", code: "unsupported_parameter" }),
   openai(400, "No.", { param: "response_id" }),
   detail(422, [{ type: "missing", loc: ["body", "action"], msg: "Field required" }]),
+  detail(400, "Header X-Request-UUID is missing or not a valid UUID"),
+  detail(422, [{ type: "uuid_parsing", loc: ["header", "x-tenant-id"], msg: "Invalid UUID" }]),
+  openai(400, "Invalid value.", { param: "organization_id", code: "invalid_value" }),
+  openai(400, "Invalid value.", { param: "project_id", code: "invalid_value" }),
+  openai(400, "Invalid 'assistant_id'.", { param: "assistant_id", code: "invalid_value" }),
+  said(400, { message: "model id is invalid" }),
 ];
 
 const malformedIds: readonly WorldCase[] = WIRES.flatMap(({ upstream, base, isSeen }) =>
