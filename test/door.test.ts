@@ -122,7 +122,7 @@ describe("the body of a cancel", () => {
     ["malformed JSON", '{"reason":'],
     ["two documents", "{}{}"],
     ["invalid UTF-8", new Uint8Array([...new TextEncoder().encode('{"reason":"'), 0xff, 34, 125])],
-    ["JSON behind a byte order mark", "\uFEFF{}"],
+    ["JSON behind a byte order mark", '\uFEFF{"reason":"x"}'],
   ])("that is %s is 400", async (_, body) => {
     expect(await refused(await json(body))).toMatchObject({
       status: 400,
@@ -189,7 +189,7 @@ describe("the body of a cancel", () => {
   it.each(["text/plain", "application/x-www-form-urlencoded", "application/jsonp", undefined])(
     "of type %s is 415",
     async (contentType) => {
-      const body = new TextEncoder().encode("{}");
+      const body = new TextEncoder().encode('{"reason":"x"}');
       expect(await refused(await cancelWith(body, contentType))).toMatchObject({
         status: 415,
         code: "unsupported_media_type",

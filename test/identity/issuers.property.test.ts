@@ -136,7 +136,9 @@ describe("two providers with a key of the same name", () => {
       expect(seen.admitted + seen[401] + seen[403]).toBe(TOKENS_EACH);
       // The mix is no straw man: each end is reached thousands of times.
       expect(Math.min(...Object.values(seen))).toBeGreaterThan(2_000);
-      expect(fetched).toEqual([first, second]);
+      // Signatures that fit no key ask for newer ones, each provider three times at the most while no time passes.
+      expect(fetched.slice(0, 2)).toEqual([first, second]);
+      expect(fetched.length).toBeLessThanOrEqual(2 + NAMES.length * 3);
     },
   );
 });
