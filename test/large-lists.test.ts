@@ -171,7 +171,7 @@ describe("LangGraph's lists", () => {
     expect(lists).toEqual([
       "status=pending&limit=20",
       "status=running&limit=20",
-      "status=running&offset=20&limit=20",
+      "status=running&offset=20&limit=40",
     ]);
   });
 
@@ -182,7 +182,7 @@ describe("LangGraph's lists", () => {
     expect(lists.slice(1)).toEqual([
       "status=running&limit=20",
       "status=running&limit=5",
-      "status=running&offset=5&limit=5",
+      "status=running&offset=5&limit=10",
     ]);
   });
 
@@ -194,7 +194,7 @@ describe("LangGraph's lists", () => {
     const crowd = many(150, (index) => run(`bob_${index}`, "running", 0, "bob"));
     const other = await open({ kind: "langgraph", runs: crowd });
     expect(await other.stop()).toMatchObject({ stopped: [], answer: { has_more: false } });
-    expect(other.lists).toHaveLength(6);
+    expect(other.lists).toHaveLength(4);
   });
 
   it("that end at the bound are told of to those who may see all", async () => {

@@ -47,6 +47,8 @@ export const langgraph: Upstream = {
     // Nothing says that there is more but a full page. `select` would leave the heavy `kwargs` out, but not
     // every server knows it, and those that check their parameters refuse it.
     next: ({ entries: came, size, seen }) => (came < size ? null : { offset: String(seen) }),
+    // `langgraphjs dev` 1.5.1 takes the limit for the end of the page, and not for its length.
+    limit: (size, seen) => seen + size,
     runsIn: entries,
     idOf: (object) => member(object, "run_id"),
   },

@@ -93,7 +93,7 @@ async function follow(listing: Listing, first: UpstreamRequest): Promise<ActiveR
   let request: UpstreamRequest = first;
   let size: number = PAGE_SIZES[0];
   for (;;) {
-    const page = await readPage(listing, request, size).catch((error: unknown) => {
+    const page = await readPage(listing, request, size, seen).catch((error: unknown) => {
       if (seen === 0) throw error;
       return asRefusal(error);
     });
@@ -138,10 +138,12 @@ async function readPage(
   listing: Listing,
   request: UpstreamRequest,
   most: number,
+  seen: number,
 ): Promise<ReadPage | null> {
   const { tools, connection, list, signal } = listing;
   for (const size of PAGE_SIZES.filter((one) => one <= most)) {
-    const sized = { ...request, query: { ...request.query, limit: String(size) } };
+    const limit = String(list.limit?.(size, seen) ?? size);
+    const sized = { ...request, query: { ...request.query, limit } };
     const reply = await exchange(tools, connection, sized, signal);
     if (reply.unread !== null && size > LEAST_SIZE) continue;
     if (reply.unread !== null) throw reply.unread;

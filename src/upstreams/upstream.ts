@@ -164,6 +164,11 @@ export interface RunList {
    * pages, by `limit`.
    */
   requests(threadId: string, options: UpstreamOptions): readonly UpstreamRequest[];
+  /**
+   * The `limit` of a page of `size` entries behind `seen` others. Default: `size`. A server that reads it as
+   * length may then send more than `size`.
+   */
+  limit?(size: number, seen: number): number;
   /** The query that leads to the next page; null where there is none, or where nothing on it can still move. */
   next(page: Page): Readonly<Record<string, string>> | null;
   /** The objects in one answer, each as a read of the run would have it. Throws `Refusal("upstream_error")`. */

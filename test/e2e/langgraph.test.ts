@@ -341,7 +341,7 @@ describe("whose run it is, by its metadata", () => {
       `${thread_id}/runs/${unknown}`,
       `${unknown}/runs/${unknown}`,
       `${thread_id}/runs/not-a-uuid`,
-      `${thread_id}/runs/not.even.an.id`,
+      `${thread_id}/runs/not~even~an~id`,
       `not-a-uuid/runs/${unknown}`,
       `${bobs.thread_id}/runs/${bobs.run_id}`,
       `${thread_id}/runs/${bobs.run_id}`,
