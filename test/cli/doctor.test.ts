@@ -73,6 +73,7 @@ describe("doctor, over the real gateway,", () => {
 
   beforeAll(async () => {
     upstream = await startUpstream();
+    const sample = upstream.config.issuers[0]?.issuer;
     const key = await newIssuerKey();
     const local = await readLocalKey({ LOCAL_ISSUER_KEY: key });
     const tenants = Object.entries(sources).map(([id, ownership]) => {
@@ -81,7 +82,8 @@ describe("doctor, over the real gateway,", () => {
         enabled: id !== "off",
         upstream: id === "retired" ? "gone" : "threads",
         credential: { secret: `KEY_${id.toUpperCase()}` },
-        ownership,
+        // Tokens of both issuers reach this one.
+        ownership: id === "acme" ? { ...ownership, subject_issuers: [sample, LOCAL] } : ownership,
         rules: [{ id: "stop", scopes: ["runs:cancel"], runs }],
         origins: [`https://${id}.example.com`],
         redact: ["instructions"],
