@@ -106,11 +106,6 @@ export function checkSource({ tree, errors, lineOf, lineAt }: Source): CheckedCo
   return { document: null, problems: problems.toSorted((one, other) => one.line - other.line) };
 }
 
-/** The line of a member, or of the nearest one around it that is there. */
-export function lineOfMember(text: string, path: Path): number {
-  return parseSource(text).lineOf(path);
-}
-
 export async function readText(file: string): Promise<string> {
   try {
     return await readFile(fromHere(file), "utf8");

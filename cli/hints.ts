@@ -19,7 +19,7 @@ export function hintFor(issue: z.core.$ZodIssue, path: Path, document: unknown):
   return issue.message.startsWith("must be an exact origin") ? whyNotListed(value) : "";
 }
 
-/** Empty where the address is fine, or nobody can say what is wrong with it. */
+/** Empty where the address is fine, or where nothing more is known than that it is refused. */
 export function whyNotLed(address: string): string {
   return behind(whyNoAddress(address));
 }

@@ -72,7 +72,7 @@ function openOrigins({ origins }: TenantEntry, path: Path): Hole[] {
     const isLocal = isLoopbackHttp(origin) || /\.localhost(:\d+)?$/.test(origin);
     if (origin.startsWith("http:") && !isLocal) {
       const message =
-        "a page without https can be changed on its way, and sends its token for whoever did";
+        "a page without https can be changed on its way, and then sends its token to the attacker";
       return [
         {
           id: "origin-http",
@@ -95,7 +95,7 @@ function openOrigins({ origins }: TenantEntry, path: Path): Hole[] {
     }
     if (isWildcard(origin)) {
       const host = origin.slice(origin.indexOf(".") + 1);
-      const message = `the star stands for any text: whoever can have such a name at ${host} has a page that may call`;
+      const message = `the star stands for any text: everyone who can register such a name at ${host} has a page that may call`;
       const cure =
         "write out each origin, or keep to text around the star that only your team can have";
       return [{ id: "origin-wildcard", path: at, message, cure }];

@@ -49,11 +49,6 @@ export function cutterOf(key: string): KeyCutter {
   };
 }
 
-/** The text without the key. */
-export function withoutKey(text: string, key: string): string {
-  return cutterOf(key).inText(text);
-}
-
 function cut(text: string, places: readonly Place[]): string {
   let clean = "";
   let end = 0;
