@@ -13,6 +13,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: ["test/e2e/**", "test/cli/**", "**/node_modules/**"],
     globalSetup: ["test/support/key-server.ts"],
+    // By default a machine of two cores would use one of them.
+    maxWorkers: 2,
     testTimeout: 20_000,
   },
 });
